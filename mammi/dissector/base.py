@@ -1,0 +1,43 @@
+"""What every dissector (vision-language model) offers."""
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+
+class Dissector(ABC):
+    """Scores images against words.
+
+    A dissector with a shared embedding space implements ``embed_images`` and ``embed_texts``; one without
+    (MedKLIP) sets ``embeds = False`` and implements ``score`` alone.
+
+    name         what rows and logs call it
+    fingerprint  string: weights, preprocessing and code version; all that an embedding depends on but the input
+    embeds       True where images and texts share one space
+    withheld     words kept out of the training text on purpose; their hits are reported apart
+    notes        strings for the run's summary
+    """
+
+    name: str
+    embeds: bool = True
+    withheld: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str: ...
+
+    def embed_images(self, batch) -> np.ndarray:
+        """(B, D) float32, unit norm."""
+        raise NotImplementedError(f"{self.name} has no image embedding; use score()")
+
+    def embed_texts(self, texts) -> np.ndarray:
+        """(len(texts), D) float32, unit norm. A text's vector never depends on the other texts of the call."""
+        raise NotImplementedError(f"{self.name} has no text embedding; use score()")
+
+    def score(self, batch, texts) -> np.ndarray:
+        """(B, len(texts)): how well each text fits each image, higher is better. Default: cosine, in [-1, 1]."""
+        return self.embed_images(batch) @ self.embed_texts(texts).T
+
+    def patches(self, batch) -> np.ndarray | None:
+        """(B, h, w, D) patch embeddings in the same space, row 0 at the top; None where there are none."""
+        return None

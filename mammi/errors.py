@@ -1,0 +1,25 @@
+"""Errors a user can act on: what was found, what was expected, what to do next."""
+import difflib
+
+
+class MammiError(Exception):
+    """Bad input or a missing asset; ``run.py`` prints the message without a traceback."""
+
+
+class MissingAsset(MammiError):
+    """A file, weight or package that cannot be had here. The message names it and the next step."""
+
+
+class BadInput(MammiError, ValueError):
+    """An argument, file or array that cannot be used as it is."""
+
+
+def near(name, options, n=5):
+    """`` Did you mean a, b?``-text for an unknown ``name``; lists ``options`` when nothing is near."""
+    options = list(options)
+    close = difflib.get_close_matches(name, options, n=n, cutoff=0.5)
+    close += [o for o in options if name in o and o not in close][:n]
+    if close:
+        return f"Did you mean {', '.join(close)}?"
+    more = f" ... ({len(options)} in all)" if len(options) > 20 else ""
+    return f"There are: {', '.join(options[:20])}{more}."

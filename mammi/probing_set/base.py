@@ -1,0 +1,54 @@
+"""What every image set offers: ids, truth where it exists, and batches of raw images."""
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from mammi.errors import BadInput
+from mammi.types import Batch
+
+
+class ProbingSet(ABC):
+    """P images in a fixed order. Used for probing, for fitting and for held-out checks alike.
+
+    Subclasses set, before use:
+
+    name         what rows and logs call it
+    template     the domain's prompt without the concept, e.g. "A chest x-ray image of a"; "" for none
+    ids          P image ids, unique
+    patients     P patient ids
+    keys         P content keys of 32 characters: the image's bytes or its generator's identity, never a path
+    label_names  L names; empty without labels
+    labels       (P, L) float32, 1 present, 0 absent, NaN unknown; None without labels
+    mask_names   names of the mask channels ``load(..., masks=True)`` gives; empty without masks
+    texts        P tuples of sentences that describe the image, or None (``task=fit_dissector`` needs them)
+    synthetic    True where no image was taken from a patient
+    notes        strings for the run's summary: skipped images and the like
+    """
+
+    name: str
+    template: str = ""
+    ids: tuple[str, ...]
+    patients: tuple[str, ...]
+    keys: tuple[str, ...]
+    label_names: tuple[str, ...] = ()
+    labels: np.ndarray | None = None
+    mask_names: tuple[str, ...] = ()
+    texts: tuple[tuple[str, ...], ...] | None = None
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def load(self, indices, masks=False) -> Batch:
+        """The images at ``indices`` (positions in this set, any order) with their truth."""
+
+    def __len__(self):
+        return len(self.ids)
+
+
+def spread(n, limit):
+    """Positions of ``limit`` of ``n`` images, evenly over the list; all of them without a limit."""
+    if limit is None or limit >= n:
+        return np.arange(n)
+    if limit < 1:
+        raise BadInput(f"probing_set.limit must be at least 1, got {limit}")
+    return np.unique(np.linspace(0, n - 1, limit).round().astype(int))

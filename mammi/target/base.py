@@ -1,0 +1,184 @@
+"""What every target model offers, and the one place where hooks are set."""
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+
+from mammi.errors import BadInput, near
+from mammi.files import digest
+from mammi.types import LinearHead, Reading, Readout
+
+REDUCERS = ("mean", "max", "cls", "none")
+
+
+class Target(ABC):
+    """The model whose neurons are annotated.
+
+    name         what rows and logs call it
+    layer        the layer to annotate: ``final``, ``penultimate`` or a module's name
+    activation   ``logit`` (raw) or ``prob`` (sigmoid; the final layer only)
+    needs_masks  True where ``read`` looks at ``batch.masks`` (oracle units)
+    head         :class:`LinearHead` where the final layer is linear on a pooled layer, else None
+    notes        strings for the run's summary
+    """
+
+    name: str
+    layer: str = "final"
+    activation: str = "logit"
+    needs_masks: bool = False
+    head: LinearHead | None = None
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def neurons(self, layer) -> tuple[str, ...]:
+        """Names of the N neurons of ``layer``: class names of ``final``, else ``layer[i]``."""
+
+    @abstractmethod
+    def read(self, batch, layers, maps=False) -> dict[str, Reading]:
+        """Raw activations of several layers in one pass; spatial maps on request. No gradient."""
+
+    @abstractmethod
+    def fingerprint(self, layer) -> str:
+        """All that a row of ``layer`` depends on, but the image: weights, transform, layer, reduction."""
+
+    def truths(self, layer):
+        """N lists of the words that name a neuron rightly, or None where that is not known."""
+        return [[n.lower()] for n in self.neurons(layer)] if layer == "final" else None
+
+    def activate(self, pooled):
+        """What neurons are ranked by: ``pooled`` (NumPy, any scale) as it is, or its sigmoid in [0, 1]."""
+        if self.activation == "logit":
+            return pooled
+        return 1 / (1 + torch.exp(-torch.as_tensor(pooled).double())).numpy()
+
+    def unit(self, layer, index):
+        """The :class:`Readout` of one neuron."""
+        return Readout(layer, index, self.neurons(layer)[index])
+
+
+def check_read_out(layer, activation):
+    """Raise :class:`BadInput` unless ``activation`` is known and fits ``layer``."""
+    if activation not in ("logit", "prob"):
+        raise BadInput(f"target.activation={activation}: expected logit (raw output) or prob (sigmoid)")
+    if activation == "prob" and layer != "final":
+        raise BadInput(f"target.activation=prob needs target.layer=final, got {layer}: "
+                       "only the final layer's outputs are logits")
+
+
+class Tap(NamedTuple):
+    """Where a layer is read: the output of ``module``, through a ReLU or not."""
+
+    module: str
+    relu: bool = False
+
+
+class TorchTarget(Target):
+    """A torch module with named layers.
+
+    module       network; (B, C, H, W) -> (B, classes) logits
+    transform    PIL image -> (C, H, W) float tensor; its repr is part of the fingerprint
+    taps         {"final": Tap, "penultimate": Tap}; every other module is reached by its own name
+    classes      names of the final layer's outputs
+    head         name of the linear module behind ``penultimate`` (global average pooling between), or None
+    reducer      4-D maps (B, N, h, w) -> mean or max over space; 3-D tokens (B, T, N) -> mean, max or token 0
+                 (``cls``); 2-D as it is; ``none`` flattens
+    """
+
+    def __init__(self, module, transform, taps, classes, head=None, *, name, layer="final", activation="logit",
+                 reducer="mean", device="cpu"):
+        if reducer not in REDUCERS:
+            raise BadInput(f"target.reducer={reducer}: {near(str(reducer), REDUCERS)}")
+        self.name, self.layer, self.activation, self.reducer = name, layer, activation, reducer
+        self.module, self.transform, self.taps = module.to(device).eval(), transform, dict(taps)
+        self.classes, self.device = tuple(classes), torch.device(device)
+        self._modules = dict(module.named_modules())
+        self._widths = {}
+        linear = self._modules[head] if head else None
+        self.head = LinearHead(linear.weight, linear.bias, "penultimate") if linear is not None else None
+        self._tap(layer)
+        check_read_out(layer, activation)
+
+    def _tap(self, layer):
+        if layer in self.taps:
+            return self.taps[layer]
+        if layer in self._modules and layer:
+            return Tap(layer)
+        raise BadInput(f"target.layer={layer}: {self.name} has no such layer. "
+                       + near(layer, [*self.taps, *filter(None, self._modules)]))
+
+    def neurons(self, layer):
+        if layer == "final":
+            return self.classes
+        return tuple(f"{layer}[{i}]" for i in range(self._width(layer)))
+
+    def _width(self, layer):
+        if layer not in self._widths:
+            from PIL import Image
+
+            x = self.transform(Image.new("L", (256, 256)))[None].to(self.device)
+            with torch.no_grad():
+                self._widths[layer] = self.forward(x, [layer])[layer].pooled.shape[1]
+        return self._widths[layer]
+
+    def fingerprint(self, layer):
+        state = {k: digest(v.detach().cpu().numpy()) for k, v in self.module.state_dict().items()}
+        return digest(type(self.module).__qualname__, state, repr(self.transform), list(self._tap(layer)),
+                      self.reducer)
+
+    def prepare(self, batch):
+        """(B, C, H, W) on the device, from a batch's raw images."""
+        return torch.stack([self.transform(image) for image in batch.images]).to(self.device)
+
+    @torch.no_grad()
+    def read(self, batch, layers, maps=False):
+        return self.forward(self.prepare(batch), layers, maps)
+
+    def forward(self, x, layers, maps=False):
+        """As :meth:`read` for prepared ``x``, and differentiable: what explainers use."""
+        wanted = list(layers)
+        cam = maps and "final" in wanted and self.head is not None
+        if cam and self.head.layer not in wanted:
+            wanted.append(self.head.layer)
+        outputs = {}
+        with self._hooks(wanted, outputs):
+            self.module(x)
+        silent = [layer for layer in wanted if layer not in outputs]
+        if silent:
+            raise BadInput(f"target.layer={silent[0]}: the module never ran in {self.name}'s forward pass; "
+                           "choose one that does")
+        readings = {layer: self._reading(outputs[layer], maps) for layer in wanted}
+        if cam:
+            weight, bias, below = self.head
+            cams = torch.einsum("ck,bkhw->bchw", weight, readings[below].maps) + bias[:, None, None]
+            readings["final"] = readings["final"]._replace(maps=cams)
+        return {layer: readings[layer] for layer in layers}
+
+    @contextmanager
+    def _hooks(self, layers, outputs):
+        handles = []
+        try:
+            for layer in layers:
+                tap = self._tap(layer)
+
+                def keep(_module, _input, output, layer=layer, relu=tap.relu):
+                    outputs[layer] = output.relu() if relu else output
+
+                handles.append(self._modules[tap.module].register_forward_hook(keep))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _reading(self, output, maps):
+        if not torch.is_tensor(output):
+            raise BadInput(f"{self.name}: a layer returned {type(output).__name__}; choose one that returns a tensor")
+        if output.ndim == 4:
+            pooled = {"mean": lambda: output.mean((2, 3)), "max": lambda: output.amax((2, 3))}.get(
+                self.reducer, lambda: output.flatten(1))()
+            return Reading(pooled, output if maps else None)
+        if output.ndim == 3:
+            pooled = {"mean": lambda: output.mean(1), "max": lambda: output.amax(1), "cls": lambda: output[:, 0]}.get(
+                self.reducer, lambda: output.flatten(1))()
+            return Reading(pooled)
+        return Reading(output.flatten(1))
