@@ -1,0 +1,50 @@
+"""The door without Hydra: arrays in, annotations out."""
+import numpy as np
+
+from mammi.errors import BadInput
+from mammi.matching import check_beta, from_scores, mean_rows, products, unit
+from mammi.selection import Adaptive
+
+
+def annotate(activations, image_embeddings, text_embeddings, words, template_embedding=None, alpha=0.93, beta=0.95,
+             selection=None):
+    """Words for every neuron by MAMMI, Eq. (1) and (2).
+
+    activations         (P, N), any scale; NumPy or torch, as all arrays here
+    image_embeddings    (P, D), any norm, same images in the same order
+    text_embeddings     (C, D), any norm; of the prompts, e.g. "A chest x-ray image of a effusion"
+    words               C words, what the neurons will be called
+    template_embedding  (D,) of the prompt without a concept; None leaves the term of Eq. (2) out. It never changes
+                        the order of the words, only how many pass beta.
+    alpha, beta         Eq. (1) and the share of the best score that a word must exceed, both in (0, 1)
+    selection           callable (P, N) -> (P, N) bool that replaces Eq. (1), e.g. ``mammi.selection.TopK(40)``
+    Returns :class:`mammi.types.Annotations`. Raises :class:`BadInput` when shapes do not fit or values are not
+    finite.
+    """
+    a, v, t = (_array(x) for x in (activations, image_embeddings, text_embeddings))
+    v, t = unit(v, "image_embeddings"), unit(t, "text_embeddings")
+    check_beta(beta, "empty")
+    words = tuple(words)
+    if len(v) != len(a):
+        raise BadInput(f"{len(a)} rows of activations but {len(v)} image embeddings: give the same images twice")
+    if len(t) != len(words):
+        raise BadInput(f"{len(words)} words but {len(t)} text embeddings")
+    if not len(words):
+        raise BadInput("no words: there is nothing to call a neuron")
+    if v.shape[1] != t.shape[1]:
+        raise BadInput(f"image embeddings have {v.shape[1]} dimensions, text embeddings {t.shape[1]}: "
+                       "both must come from one dissector")
+    selected = (selection or Adaptive(alpha))(a)
+    if selected.shape != a.shape or selected.dtype != bool:
+        raise BadInput(f"selection returned {selected.dtype} {selected.shape}; expected bool {a.shape}")
+    means = mean_rows(v, np.arange(len(v)), selected)
+    scores = products(means, t)
+    if template_embedding is not None:
+        tem = unit(_array(template_embedding).reshape(1, -1), "template_embedding")
+        scores -= products(means, tem)
+    neurons = tuple(str(i) for i in range(a.shape[1]))
+    return from_scores(scores, words, neurons, selected, a, beta)
+
+
+def _array(x):
+    return x.detach().cpu().numpy() if hasattr(x, "detach") else np.asarray(x)

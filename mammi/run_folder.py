@@ -1,0 +1,85 @@
+"""What a run leaves behind: tables, numbers, how to run it again. ``metrics.json`` comes last: it says 'finished'."""
+import json
+import math
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+from mammi.files import replacing
+
+PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "open_clip_torch", "timm", "transformers",
+            "sentence-transformers", "spacy", "torchxrayvision", "wordfreq")
+
+
+class RunFolder:
+    """``path`` exists already (Hydra made it). ``choices`` {group: option}, ``overrides`` as typed, ``seed`` int."""
+
+    def __init__(self, path, name="run", choices=None, overrides=(), seed=0):
+        self.path = Path(path)
+        self.name, self.overrides, self.seed = name, list(overrides), seed
+        self.choices = {k: v for k, v in (choices or {}).items() if not k.startswith("hydra/")}
+        self._begun = time.monotonic()
+
+    def file(self, name):
+        """Path of ``name`` in this folder; parents exist."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def text(self, name, text):
+        with replacing(self.file(name)) as part:
+            part.write_text(text, encoding="utf-8")
+
+    def csv(self, name, frame):
+        with replacing(self.file(name)) as part:
+            frame.to_csv(part, index=False)
+
+    def json(self, name, value):
+        self.text(name, json.dumps(_plain(value), indent=1, allow_nan=False) + "\n")
+
+    def about(self, **facts):
+        """``run.json``, ``versions.json`` and ``reproduce.sh``."""
+        self.json("run.json", {"name": self.name, "choices": self.choices, "overrides": self.overrides,
+                               "seed": self.seed, "seconds": round(time.monotonic() - self._begun, 2), **facts})
+        self.json("versions.json", versions())
+        command = shlex.join(["python", "run.py", *self.overrides])
+        commit = _commit()
+        self.text("reproduce.sh", f"#!/bin/sh\n# mammi {commit}; package versions in versions.json\n{command}\n")
+
+
+def versions():
+    """{package: version} of what a number can depend on; packages that are not installed are left out."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit():
+    try:
+        root = Path(sys.argv[0]).resolve().parent
+        out = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True,
+                             timeout=5)
+        return f"at commit {out.stdout.strip()}" if out.returncode == 0 else "outside a git checkout"
+    except (OSError, subprocess.TimeoutExpired):
+        return "outside a git checkout"
+
+
+def _plain(value):
+    """JSON-able copy: NumPy scalars to Python, NaN and infinities to null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

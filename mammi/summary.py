@@ -1,0 +1,59 @@
+"""What a person sees when a run ends."""
+import math
+
+SHOWN = 20
+
+
+def summarise(names, annotations, neurons, metrics, notes, synthetic, folder):
+    """Print a table of neurons, the headline numbers with their intervals, and where everything lies."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    title = f"{names['target']} / {names['layer']} ({names['activation']})"
+    table = Table(title=title, title_justify="left", header_style="bold", box=None)
+    for column, justify in (("neuron", "left"), ("images", "right"), ("words", "left"), ("score", "right"),
+                            ("hit", "left"), ("runner-up", "left")):
+        table.add_column(column, justify=justify)
+    for i in range(min(len(neurons), SHOWN)):
+        row, words = neurons.iloc[i], annotations.concepts[i]
+        text = ", ".join(words[:4]) + (f" +{len(words) - 4}" if len(words) > 4 else "")
+        table.add_row(str(annotations.neurons[i]), _number(row.get("images_selected"), "{:.0f}"),
+                      text or f"[dim]{annotations.status[i]}[/]",
+                      f"{annotations.scores[i][0]:.3f}" if words else "", _hit(row), str(row.get("runner_up") or ""))
+    console.print(table)
+    if len(neurons) > SHOWN:
+        console.print(f"... {len(neurons) - SHOWN} more neurons in neurons.csv")
+
+    numbers = Table(box=None, header_style="bold")
+    for column in ("metric", "value", "95% interval"):
+        numbers.add_column(column, justify="left" if column == "metric" else "right")
+    for key, value in metrics.items():
+        if key.endswith(("_se", "_low", "_high", "_note")) or isinstance(value, (str, dict, list)):
+            continue
+        interval = f"{metrics[key + '_low']:.3f} to {metrics[key + '_high']:.3f}" if _is(metrics, key + "_low") else ""
+        numbers.add_row(key, _number(value, "{:.3f}" if isinstance(value, float) else "{}"), interval)
+    console.print(numbers)
+    for key, value in metrics.items():
+        if key.endswith("_note") and value:
+            console.print(f"[dim]{key.removesuffix('_note')}: {value}[/]")
+    for note in notes:
+        console.print(f"[yellow]{note}[/]")
+    kind = "SYNTHETIC images: nothing here is a clinical result." if synthetic else "Real images."
+    console.print(f"{names['probing_set']} | {names['concept_set']} | {names['dissector']}. [bold]{kind}[/]")
+    console.print(f"Pictures and tables: {folder}/neurons.png, annotations.csv, metrics.json", soft_wrap=True)
+
+
+def _is(metrics, key):
+    return isinstance(metrics.get(key), (int, float)) and not math.isnan(metrics[key])
+
+
+def _number(value, form):
+    return "n/a" if value is None or value != value else form.format(value)
+
+
+def _hit(row):
+    for key, text in (("hit", "[green]exact[/]"), ("hit_lemma", "[green]lemma[/]"), ("hit_synonym", "[green]synonym[/]")):
+        if row.get(key) == 1:
+            return text
+    return "" if row.get("hit") is None or row.get("hit") != row.get("hit") else "[red]no[/]"

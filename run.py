@@ -1,0 +1,51 @@
+"""One run: compose the config, build what the task asks for, leave the results in the run folder."""
+import inspect
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_method, instantiate
+from omegaconf import OmegaConf
+
+from mammi.errors import MammiError
+
+
+@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+def main(cfg):
+    try:
+        task = get_method(cfg.task._target_)
+        task(**{name: build(cfg, name) for name in inspect.signature(task).parameters})
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. What was computed is in the cache: the same command goes on from there.")
+    except Exception as error:
+        sys.exit(teach(error))
+
+
+def build(cfg, name):
+    """What a task's parameter ``name`` stands for: the cache, the run folder, a key of the task, a config group."""
+    if name == "cache":
+        from mammi.cache import Cache
+
+        return Cache(cfg.paths.cache)
+    if name == "out":
+        from mammi.run_folder import RunFolder
+
+        job = HydraConfig.get()
+        return RunFolder(job.runtime.output_dir, cfg.name, OmegaConf.to_container(job.runtime.choices),
+                         list(job.overrides.task), cfg.seed)
+    value = cfg.task[name] if name in cfg.task else cfg[name]
+    return instantiate(value) if OmegaConf.is_config(value) else value
+
+
+def teach(error):
+    """The message of the :class:`MammiError` behind ``error``, without a traceback; anything else is raised on."""
+    cause = error
+    while cause is not None and not isinstance(cause, MammiError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        raise error
+    return f"\n{type(cause).__name__}: {cause}"
+
+
+if __name__ == "__main__":
+    main()
