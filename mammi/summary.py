@@ -53,7 +53,7 @@ def _number(value, form):
 
 
 def _hit(row):
-    for key, text in (("hit", "[green]exact[/]"), ("hit_lemma", "[green]lemma[/]"), ("hit_synonym", "[green]synonym[/]")):
+    for key in ("hit", "hit_lemma", "hit_synonym"):
         if row.get(key) == 1:
-            return text
+            return f"[green]{'exact' if key == 'hit' else key.removeprefix('hit_')}[/]"
     return "" if row.get("hit") is None or row.get("hit") != row.get("hit") else "[red]no[/]"

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mammi.errors import BadInput
+from mammi.selection import Adaptive, All, TopK, by_activation
+
+GOLDEN = np.array([[0, 1, 0.92, 0.93, 0.931, -1, 0.86]]).T  # protocol.md A.2
+MATRIX = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 4)),
+                elements=st.floats(-50, 50, allow_nan=False).map(lambda x: round(x, 3)))
+
+
+def slowly(activations, alpha):
+    """Eq. (1), one neuron and one image at a time."""
+    out = []
+    for neuron in zip(*activations.tolist()):
+        high, low = max(neuron), min(neuron)
+        out.append([a > high - (1 - alpha) * (high - low) for a in neuron])
+    return np.array(out).T
+
+
+def test_golden_value():
+    chosen = Adaptive(0.93)(GOLDEN)
+    assert by_activation(GOLDEN, chosen, 0).tolist() == [1, 4, 3, 2]
+    assert not chosen[6, 0], ".86 equals the threshold: the comparison is strict"
+
+
+@given(MATRIX, st.floats(0.01, 0.99))
+def test_equals_the_plain_loop(a, alpha):
+    assert np.array_equal(Adaptive(alpha)(a), slowly(a, alpha))
+
+
+@given(MATRIX, st.floats(0.01, 0.98), st.floats(0.001, 0.01))
+def test_shrinks_as_alpha_grows(a, alpha, step):
+    assert not (Adaptive(alpha + step)(a) & ~Adaptive(alpha)(a)).any()
+
+
+@given(MATRIX, st.randoms(use_true_random=False))
+def test_follows_the_images_when_they_are_permuted(a, random):
+    order = list(range(len(a)))
+    random.shuffle(order)
+    assert np.array_equal(Adaptive(0.9)(a)[order], Adaptive(0.9)(a[order]))
+
+
+@pytest.mark.parametrize("rule", [Adaptive(0.93), Adaptive(0.93, min_examples=2), TopK(2), All()])
+def test_dead_neuron_has_no_image(rule):
+    a = np.array([[1.0, 5.0], [1.0, 6.0], [1.0, 7.0]])
+    chosen = rule(a)
+    assert not chosen[:, 0].any() and chosen[:, 1].any()
+
+
+def test_a_single_outlier_is_the_only_image():
+    a = np.array([[100.0], [1.0], [1.1], [0.9]])
+    assert Adaptive(0.93)(a).sum() == 1
+
+
+def test_min_examples_fills_up_with_the_highest():
+    a = np.array([[100.0], [1.0], [3.0], [2.0]])
+    assert Adaptive(0.93, min_examples=3)(a)[:, 0].tolist() == [True, False, True, True]
+
+
+def test_top_k_breaks_ties_by_image_index():
+    assert TopK(2)(np.array([[1.0], [2.0], [1.0], [1.0]]))[:, 0].tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda: Adaptive(93), "0.93"), (lambda: Adaptive(0), "alpha"), (lambda: Adaptive(1), "alpha"),
+    (lambda: TopK(0), "at least 1"), (lambda: TopK(9)(GOLDEN), "only 7 images"),
+    (lambda: All()(np.array([[1.0], [np.nan]])), "not finite.*image 1, neuron 0"),
+    (lambda: All()(np.array([1.0, 2.0])), "expected \\(images, neurons\\)"),
+    (lambda: All()(np.zeros((0, 3))), "at least one")])
+def test_bad_input_is_named(make, words):
+    with pytest.raises(BadInput, match=words):
+        make()
