@@ -1,0 +1,253 @@
+"""Run folders -> tables: what differs between the runs, and their key numbers with intervals (Markdown, CSV).
+
+Runs on synthetic and on real images never share a table.
+"""
+import json
+import logging
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from mammi.errors import BadInput
+from mammi.files import replacing
+
+log = logging.getLogger(__name__)
+KINDS = {False: "real", True: "synthetic"}
+HEADINGS = {"real": "Real images", "synthetic": "Synthetic images: nothing here is a clinical result"}
+NO_EFFECT = ("hydra", "paths", "tracking", "device", "batch_size")  # settings that no number depends on
+KEY_METRICS = ("images", "n_neurons", "hit", "hit_lemma", "hit_synonym", "hit_ceiling", "hit_seen", "hit_withheld",
+               "f1", "f1_lemma", "cos_", "purity", "images_selected_median", "unique_all", "unique_top1", "n_empty",
+               "n_dead")
+EXTRAS = ("_se", "_low", "_high", "_note", "_name")  # what a run keeps beside a metric
+DEFAULT = "default"
+
+
+class Run(NamedTuple):
+    """One finished run. ``path`` is relative to the reported folder; ``settings`` {key: text}."""
+
+    path: str
+    kind: str
+    settings: dict
+    metrics: dict
+
+
+def main(folder):
+    """Print the tables of all finished runs below ``folder``; write ``report.md`` and ``report.csv`` into it.
+
+    Where there are both kinds of images the CSVs are ``report_real.csv`` and ``report_synthetic.csv``.
+    """
+    from rich.console import Console
+
+    folder, console = Path(folder), Console()
+    runs, left_out = read(folder)
+    parts = [f"# {folder.resolve().name}"]
+    kinds = [kind for kind in KINDS.values() if any(run.kind == kind for run in runs)]
+    for kind in kinds:
+        some = [run for run in runs if run.kind == kind]
+        shown, same, notes = table(some), _same(some), _notes(some)
+        parts += [f"## {HEADINGS[kind]}", f"Same in all rows: {same}." if same else "", to_markdown(shown),
+                  "\n".join(f"- {note}" for note in notes)]
+        _print(console, HEADINGS[kind], shown, _shown(some))
+        for line in [f"Same in all rows: {same}."] * bool(same) + notes:
+            console.print(line, highlight=False, markup=False)
+    if left_out:
+        parts += ["## Left out", "\n".join(f"- {line}" for line in left_out)]
+    _write(folder / "report.md", "\n\n".join(filter(None, parts)) + "\n")
+    names = {kind: "report.csv" if len(kinds) == 1 else f"report_{kind}.csv" for kind in kinds}
+    for stale in {"report.csv", "report_real.csv", "report_synthetic.csv"} - set(names.values()):
+        (folder / stale).unlink(missing_ok=True)
+    for kind, name in names.items():
+        _write(folder / name, _frame([run for run in runs if run.kind == kind]).to_csv(index=False))
+    console.print(f"Written: {', '.join(['report.md', *names.values()])} in {folder}", soft_wrap=True)
+
+
+def rows(folder):
+    """DataFrame with one row per finished run below ``folder``: run, data (``real``/``synthetic``), settings, metrics.
+
+    A run whose files are damaged is left out and named in the log. :class:`BadInput` where no run is finished.
+    """
+    return _frame(read(folder)[0])
+
+
+def read(folder):
+    """([:class:`Run`] in natural order, [why a folder was left out]) of everything below ``folder``."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is no folder; give one that holds runs, such as outputs/run")
+    begun = {path.parent for path in folder.rglob(".hydra")} | {path.parent for path in folder.rglob("metrics.json")}
+    runs, left_out = [], []
+    for path in sorted(begun, key=_natural):
+        name = path.relative_to(folder).as_posix()
+        if not (path / "metrics.json").exists():
+            left_out.append(f"{name}: no metrics.json, so it was interrupted or is of a task without metrics")
+            continue
+        try:
+            runs.append(_run(name, _object(path / "run.json"), _object(path / "metrics.json")))
+        except ValueError as error:
+            left_out.append(f"{name}: {error}")
+    for line in left_out:
+        log.warning("left out of the report: %s", line)
+    if not runs:
+        found = "\n  ".join(["", *left_out]) if left_out else " no run at all"
+        raise BadInput(f"no finished run below {folder}; found:{found}\nNext: python run.py, then report on its folder")
+    return runs, left_out
+
+
+def table(runs):
+    """DataFrame of texts: the settings that differ, then the key metrics as ``mean ± error [95 % interval]``.
+
+    Runs that differ in nothing but seeds are followed by their mean and standard deviation (ddof 1).
+    """
+    import pandas as pd
+
+    differing = _differing(runs)
+    seeds = [key for key in differing if _is_seed(key)]
+    groups = {}
+    for run in runs:
+        groups.setdefault(tuple(_setting(run, key) for key in differing if key not in seeds), []).append(run)
+    every = [tuple(_setting(run, key) for key in differing) for run in runs]
+    again = len(set(every)) < len(runs)  # the same settings twice: only the folder tells the runs apart
+    metrics, lines = _shown(runs), []
+    for group in groups.values():
+        for run in group:
+            lines.append({"run": run.path} if again else {})
+            lines[-1] |= {"data": run.kind} | {key: _setting(run, key) for key in differing}
+            lines[-1] |= {key: _cell(run.metrics, key) for key in metrics}
+        # A seed that was run twice counts once.
+        distinct = {tuple(_setting(run, key) for key in seeds): run.metrics for run in group}
+        if len(distinct) > 1:
+            numbers = pd.DataFrame([{key: m.get(key) for key in metrics} for m in distinct.values()], dtype=float)
+            about = {key: value for key, value in lines[-1].items() if key not in (*metrics, *seeds, "run")}
+            for name, values in ((f"mean of {len(distinct)}", numbers.mean()), ("sd", numbers.std(ddof=1))):
+                lines.append(about | {seeds[0]: name} | {key: _number(float(values[key])) for key in metrics})
+    return pd.DataFrame(lines).fillna("")
+
+
+def to_markdown(frame):
+    """A Markdown table of a DataFrame, without its index."""
+    lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).values.tolist()]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+                     for line in lines)
+
+
+def _object(path):
+    """The dict in a JSON file; ValueError says what is wrong with the file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ValueError(f"{path.name} is damaged ({error})") from error
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"{path.name} is damaged (no JSON object)")
+    return value
+
+
+def _run(name, about, metrics):
+    if not isinstance(about.get("synthetic"), bool):
+        raise ValueError("run.json does not say whether the images are synthetic")
+    settings = {"name": about.get("name", "")}
+    names = about.get("names", {})
+    for group, option in about.get("choices", {}).items():
+        called = str(names.get(group, option))
+        settings[group] = called if str(option) in called else f"{option}: {called}"
+    settings |= {key: str(names[key]) for key in ("layer", "activation") if key in names}
+    if "seed" in about:
+        settings["seed"] = str(about["seed"])
+    for override in about.get("overrides", []):
+        key, _, value = override.lstrip("+~").partition("=")
+        if key not in settings:
+            settings[key] = value or "(removed)"
+    settings = {key: value for key, value in settings.items() if key.split(".")[0] not in NO_EFFECT}
+    numbers = {key: about[key] for key in ("images", "concepts", "seconds") if key in about}
+    return Run(name, KINDS[about["synthetic"]], settings, numbers | metrics)
+
+
+def _frame(runs):
+    import pandas as pd
+
+    return pd.DataFrame([{"run": run.path, "data": run.kind} | run.settings | run.metrics for run in runs])
+
+
+def _setting(run, key):
+    return run.settings.get(key, DEFAULT)
+
+
+def _differing(runs):
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    return [key for key in keys if len({_setting(run, key) for run in runs}) > 1]
+
+
+def _same(runs):
+    differing = _differing(runs)
+    return ", ".join(f"{key} = {value}" for key, value in runs[0].settings.items()
+                     if key not in differing and value not in ("", "None"))
+
+
+def _notes(runs):
+    """What runs say of their metrics, each once."""
+    return list(dict.fromkeys(f"{key.removesuffix('_note')}: {run.metrics[key]}" for run in runs
+                              for key in run.metrics if key.endswith("_note") and run.metrics[key]))
+
+
+def _shown(runs):
+    """Metrics of :data:`KEY_METRICS` that a run has, or explains why not; a name with ``_`` at its end is a prefix."""
+    have = dict.fromkeys(key for run in runs for key, value in run.metrics.items() if not key.endswith(EXTRAS)
+                         and (value is not None or run.metrics.get(f"{key}_note")))
+    return [key for wanted in KEY_METRICS for key in have
+            if key == wanted or wanted.endswith("_") and key.startswith(wanted)]
+
+
+def _cell(metrics, key):
+    if metrics.get(key) is None:
+        return "n/a" if metrics.get(f"{key}_note") else ""
+    text = _number(metrics[key])
+    if metrics.get(f"{key}_se") is not None:
+        text += f" ± {metrics[f'{key}_se']:.3f}"
+    if metrics.get(f"{key}_low") is not None:
+        text += f" [{metrics[f'{key}_low']:.3f}, {metrics[f'{key}_high']:.3f}]"
+    return text
+
+
+def _number(value):
+    if not isinstance(value, float):
+        return str(value)
+    if value != value:
+        return ""
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _is_seed(key):
+    return key.split(".")[-1] == "seed"
+
+
+def _natural(path):
+    """Sort key under which run 10 comes after run 9."""
+    return [[int(p) if p.isdigit() else p for p in re.split(r"(\d+)", part)] for part in path.parts]
+
+
+def _print(console, title, frame, metrics):
+    """The table in as many blocks of ``metrics`` as the terminal's width needs, the settings repeated in each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    frame = frame.map(lambda cell: cell.replace(" [", "\n["))  # the interval below its value
+    width = {c: 2 + max(len(line) for cell in [c, *frame[c]] for line in cell.split("\n")) for c in frame}
+    settings = [c for c in frame if c not in metrics]
+    blocks, room = [[]], console.width - sum(width[c] for c in settings)
+    for metric in metrics:
+        if blocks[-1] and sum(width[c] for c in [*blocks[-1], metric]) > room:
+            blocks.append([])
+        blocks[-1].append(metric)
+    for block in blocks:
+        shown = Table(title=title, title_justify="left", header_style="bold", box=None)
+        for column in [*settings, *block]:
+            shown.add_column(column, justify="left" if column in settings else "right")
+        for line in frame[[*settings, *block]].values.tolist():
+            shown.add_row(*map(Text, line))
+        console.print(shown)
+
+
+def _write(path, text):
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
