@@ -1,0 +1,70 @@
+"""The phantom's classifier: 14 findings from a 96-pixel radiograph."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from mammi.errors import BadInput, MissingAsset
+from mammi.phantom.names import FINDINGS
+from mammi.phantom.network import SmallDenseNet
+from mammi.target.base import Tap, TorchTarget
+
+SIZE, MEAN, SD = 96, .45, .25
+WEIGHTS = Path(__file__).parents[1] / "phantom" / "weights"
+
+
+class GreyInput:
+    """PIL image, any mode and size -> (1, 96, 96) float: grey in [0, 1], normalised."""
+
+    def __call__(self, image):
+        image = image.convert("L")
+        if image.size != (SIZE, SIZE):
+            image = image.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+        return (torch.from_numpy(np.array(image, np.float32))[None] / 255 - MEAN) / SD
+
+    def __repr__(self):
+        return f"GreyInput(size={SIZE}, mean={MEAN}, sd={SD})"
+
+
+class PhantomTarget(TorchTarget):
+    """Small DenseNet with 14 logits; layers ``final``, ``penultimate`` (128 maps of 6 x 6) and every module by name.
+
+    weights  safetensors file, absolute or in ``mammi/phantom/weights``; None: random weights, drawn from ``seed``
+
+    Raises :class:`MissingAsset` for an absent file, :class:`BadInput` for one that does not fit the network.
+    """
+
+    def __init__(self, weights="target_seed0.safetensors", layer="final", activation="logit", reducer="mean", seed=0,
+                 device="cpu"):
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            module = SmallDenseNet(len(FINDINGS))
+        if weights is not None:
+            load_weights(module, WEIGHTS / weights)
+        super().__init__(module, GreyInput(), {"final": Tap("classifier"), "penultimate": Tap("features")}, FINDINGS,
+                         "classifier", name="phantom_densenet", layer=layer, activation=activation, reducer=reducer,
+                         device=device)
+        self.notes = ("trained on synthetic images alone: of no use for patients",)
+
+
+def load_weights(module, path):
+    """Fill ``module`` from a safetensors file, in float32; every name and shape must match."""
+    if not path.exists():
+        shipped = sorted(p.name for p in WEIGHTS.glob("target_*.safetensors"))
+        raise MissingAsset(f"target.weights: there is no {path}. Shipped: {', '.join(shipped) or 'none'}. "
+                           "Train one with `python run.py task=fit_target`, or set target.weights=null for random ones")
+    try:
+        found = load_file(path)
+    except SafetensorError as error:
+        raise BadInput(f"target.weights: {path} is no safetensors file ({error})") from None
+    wanted = module.state_dict()
+    reshaped = [name for name in wanted if name in found and wanted[name].shape != found[name].shape]
+    problems = [f"{len(names)} {kind} ({', '.join(names[:3])})" for kind, names in (
+        ("missing", sorted(wanted.keys() - found.keys())), ("unexpected", sorted(found.keys() - wanted.keys())),
+        ("of another shape", reshaped)) if names]
+    if problems:
+        raise BadInput(f"target.weights: {path} does not fit {type(module).__name__}: {'; '.join(problems)}")
+    module.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in found.items()})

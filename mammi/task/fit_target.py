@@ -1,0 +1,203 @@
+"""Train a target, or fine-tune a pretrained one, on the labels of a probing set."""
+import logging
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import roc_auc_score
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from mammi.errors import BadInput, near
+from mammi.files import digest, replacing
+from mammi.progress import track
+from mammi.run_folder import versions
+
+log = logging.getLogger(__name__)
+ENOUGH = 10                # positives, and negatives, from which an AUROC is reported
+MEMORY = 2 * 2**30         # bytes of prepared images that are kept; above, images are prepared anew each epoch
+
+
+def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=.02, warm_up=.2, jitter=.1,
+               class_weights=False, freeze=(), half=False, seed=0):
+    """Fit ``target.module`` to the labels of ``train``; leave ``weights.safetensors`` and ``card.json`` in ``out``.
+
+    target         a :class:`~mammi.target.base.TorchTarget`, random or pretrained; its classes name the labels
+    train, val     probing sets with those labels; NaN labels count for nothing
+    lr             peak of a one-cycle schedule that rises for the share ``warm_up`` of all steps; AdamW
+    jitter         brightness: each prepared image is scaled by 1 +- jitter and shifted by up to 0.6 jitter. No flips:
+                   left and right matter
+    class_weights  weigh positives by negatives / positives (at most 20)
+    freeze         prefixes of parameter names that stay as they are, their normalisation statistics too
+    half           save in 16 bits; the card's numbers are of the saved weights
+    Returns the validation AUROC {class: value}, of classes with at least 10 positives and 10 negatives.
+    """
+    if len(train) < batch_size:
+        raise BadInput(f"{len(train)} training images are fewer than batch_size={batch_size}")
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    truth, val_truth = labels_of(train, target.classes), labels_of(val, target.classes)
+    images, val_images = Inputs(target, train, batch_size), Inputs(target, val, batch_size)
+    trained = freeze_prefixes(target.module, freeze)
+    weights = positive_weights(truth).to(target.device) if class_weights else None
+    per_epoch = len(train) // batch_size
+    optimizer = torch.optim.AdamW(trained, lr, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * per_epoch + 1, pct_start=warm_up)
+
+    losses = []
+    for positions in track(list(shuffled(len(train), batch_size, epochs, rng)), "training"):
+        x, y = augmented(images[positions], jitter, rng), torch.from_numpy(truth[positions]).to(target.device)
+        set_mode(target.module, freeze)
+        loss = masked_bce(target.module(x), y, weights)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        if len(losses) % per_epoch == 0:
+            log.info("epoch %d of %d: loss %.4f", len(losses) // per_epoch, epochs, np.mean(losses[-per_epoch:]))
+    target.module.eval()
+
+    save(target.module, out.file("weights.safetensors"), half)
+    target.module.load_state_dict(load_file(out.file("weights.safetensors")))
+    logits = predict(target, val_images)
+    scores = aurocs(logits, val_truth, target.classes)
+    out.json("card.json", {
+        "target": target.name, "seed": seed, "command": out.overrides, "classes": target.classes,
+        "train": about(train), "validation": about(val), "epochs": epochs, "lr": lr, "batch_size": batch_size,
+        "weight_decay": weight_decay, "jitter": jitter, "freeze": list(freeze), "half": half,
+        "final_loss": float(np.mean(losses[-50:])), "validation_auroc": scores,
+        "validation_auroc_mean": float(np.mean(list(scores.values()))) if scores else None,
+        "golden": {"ids": val.ids[:2], "logits": logits[:2].tolist()}, "versions": versions()})
+    print_scores(scores, val_truth, target.classes, out.file("weights.safetensors"))
+    return scores
+
+
+def labels_of(images, classes):
+    """(P, classes) float32 labels in the order of ``classes``."""
+    if images.labels is None:
+        raise BadInput(f"{images.name} has no labels to train or validate on")
+    for name in classes:
+        if name not in images.label_names:
+            raise BadInput(f"{images.name} has no label {name!r}. {near(name, images.label_names)}")
+    return np.ascontiguousarray(images.labels[:, [images.label_names.index(c) for c in classes]], np.float32)
+
+
+class Inputs:
+    """The prepared images of a set, (b, C, H, W) float32 by positions; kept in 16 bits where they fit ``MEMORY``."""
+
+    def __init__(self, target, images, batch_size):
+        self.target, self.images, self.batch_size = target, images, batch_size
+        one = target.prepare(images.load([0]))[0]
+        self.kept = None
+        if one.numel() * 2 * len(images) <= MEMORY:
+            self.kept = torch.zeros(len(images), *one.shape, dtype=torch.float16)
+            for block in track(self.blocks(), f"preparing {len(images)} images"):
+                self.kept[block] = self._prepare(block).half().cpu()
+
+    def blocks(self):
+        """Positions of the whole set, a batch at a time."""
+        return np.split(np.arange(len(self.images)), range(self.batch_size, len(self.images), self.batch_size))
+
+    def __getitem__(self, positions):
+        if self.kept is None:
+            return self._prepare(positions)
+        return self.kept[positions].float().to(self.target.device)
+
+    def _prepare(self, positions):
+        return self.target.prepare(self.images.load(positions))
+
+
+def freeze_prefixes(module, prefixes):
+    """The parameters to train; those whose names begin with one of ``prefixes`` are not."""
+    names = [name for name, _ in module.named_parameters()]
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in names):
+            raise BadInput(f"freeze={prefix}: no parameter begins so. {near(prefix, names)}")
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(not name.startswith(tuple(prefixes)))
+    trained = [p for p in module.parameters() if p.requires_grad]
+    if not trained:
+        raise BadInput(f"freeze={list(prefixes)} leaves nothing to train")
+    return trained
+
+
+def set_mode(module, freeze):
+    """Training mode, but for modules whose names begin with a frozen prefix."""
+    module.train()
+    for name, part in module.named_modules():
+        if freeze and (name + ".").startswith(tuple(freeze)):
+            part.eval()
+
+
+def shuffled(n, batch_size, epochs, rng):
+    """Positions of each step; every epoch drops the incomplete last batch."""
+    for _ in range(epochs):
+        order = rng.permutation(n)
+        yield from (order[i:i + batch_size] for i in range(0, n - batch_size + 1, batch_size))
+
+
+def augmented(x, jitter, rng):
+    """(B, C, H, W) with each image's contrast and brightness changed a little."""
+    scale = 1 + jitter * rng.uniform(-1, 1, (len(x), 1, 1, 1))
+    shift = .6 * jitter * rng.uniform(-1, 1, (len(x), 1, 1, 1))
+    return x * torch.as_tensor(scale).to(x) + torch.as_tensor(shift).to(x)
+
+
+def masked_bce(logits, y, weights=None):
+    """Mean binary cross-entropy over the known (not NaN) labels of a batch."""
+    known = ~y.isnan()
+    losses = binary_cross_entropy_with_logits(logits, y.nan_to_num(), pos_weight=weights, reduction="none")
+    return (losses * known).sum() / known.sum().clamp(min=1)
+
+
+def positive_weights(truth):
+    """(classes,) negatives / positives, between 1/20 and 20."""
+    positives, negatives = np.nansum(truth == 1, 0), np.nansum(truth == 0, 0)
+    return torch.from_numpy((negatives / np.maximum(positives, 1)).clip(1 / 20, 20)).float()
+
+
+@torch.no_grad()
+def predict(target, inputs):
+    """(P, classes) float32 logits."""
+    return np.concatenate([target.module(inputs[block]).float().cpu().numpy() for block in inputs.blocks()])
+
+
+def aurocs(scores, truth, classes):
+    """{class: area under the ROC curve} where there are enough known positives and negatives."""
+    out = {}
+    for k, name in enumerate(classes):
+        known = ~np.isnan(truth[:, k])
+        positive = truth[known, k] == 1
+        if min(positive.sum(), (~positive).sum()) >= ENOUGH:
+            out[name] = float(roc_auc_score(positive, scores[known, k]))
+    return out
+
+
+def save(module, path, half):
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    if half:
+        state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    with replacing(path) as part:
+        save_file(state, part)
+
+
+def about(images):
+    """What a card says of a set."""
+    return {"name": images.name, "images": len(images), "synthetic": images.synthetic,
+            "first": images.ids[0], "last": images.ids[-1], "content": digest(list(images.keys))}
+
+
+def print_scores(scores, truth, classes, path):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for column in ("label", "positives", "validation AUROC"):
+        table.add_column(column, justify="left" if column == "label" else "right")
+    for k, name in enumerate(classes):
+        table.add_row(name, str(int((truth[:, k] == 1).sum())), f"{scores[name]:.3f}" if name in scores else "too few")
+    console = Console()
+    console.print(table)
+    if scores:
+        console.print(f"mean of {len(scores)}: {np.mean(list(scores.values())):.3f}")
+    console.print(f"Weights: {path}", soft_wrap=True)
