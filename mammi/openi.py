@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from mammi.errors import BadInput, MissingAsset
 
 NO_FINDING = "No Finding"
-DEVICES = ("Pacemaker", "Sternotomy wires", "Catheter", "Tube")
+DEVICES = ("Pacemaker", "Sternotomy", "Catheter", "Tube")
 
 # What names a finding (the 14 NIH names in the spelling and order of the MAMMI list) or a device.
 KEYWORDS = {label: re.compile(pattern, re.IGNORECASE) for label, pattern in {
@@ -36,7 +36,7 @@ KEYWORDS = {label: re.compile(pattern, re.IGNORECASE) for label, pattern in {
     "Pleural thickening": r"\bpleural( \w+){0,3} thicken|\bthicken\w*( \w+){0,4} pleura",
     "Hernia": r"\b(?<!inguinal )herni",
     "Pacemaker": r"\bpacemaker|\bpacer\b|\bdefibrillator|\bicd\b",
-    "Sternotomy wires": r"\bsternotom|\bsternal wire",
+    "Sternotomy": r"\bsternotom|\bsternal wire",
     "Catheter": r"\bcatheter|\bpicc\b|\bcentral (venous )?line|\bport-?a-?cath|\bmediport",
     "Tube": r"\btubes?\b",
 }.items()}

@@ -1,0 +1,142 @@
+"""Tables beside a folder of images: CSV rows, split lists, boxes. Plain text in, teaching errors out."""
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+
+from mammi.errors import BadInput, MissingAsset, near
+from mammi.types import Box
+
+UNKNOWN = ("", "nan", "-1", "-1.0")  # -1: 'uncertain' of CheXpert-like tables
+
+
+def read_text(path, option):
+    """Text of ``path`` (UTF-8, a byte-order mark and .gz allowed); ``option`` is the setting that named it."""
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MissingAsset(f"{option}={path}: there is no such file. Check the name; relative paths start at the "
+                           "image set's folder") from error
+    if path.suffix == ".gz":
+        data = gzip.decompress(data)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[:error.start].count(b"\n") + 1
+        raise BadInput(f"{option}={path}: not UTF-8 (line {line}); save the table as UTF-8") from error
+
+
+class Table:
+    """A CSV file: ``header`` (list), ``rows`` (lists as long as the header, fields stripped). LF or CRLF."""
+
+    def __init__(self, path, option="probing_set.csv"):
+        self.path, self.option = Path(path), option
+        lines = csv.reader(io.StringIO(read_text(path, option), newline=""))
+        rows = [[field.strip() for field in line] for line in lines]
+        rows = [row for row in rows if any(row)]
+        if len(rows) < 2:
+            raise BadInput(f"{option}={path}: a header and at least one row are expected, found {len(rows)} lines")
+        self.header, width = rows[0], len(rows[0])
+        self.rows = [row[:width] + [""] * (width - len(row)) for row in rows[1:]]
+
+    def position(self, column, setting):
+        """Index of ``column``, a name or a position (a header may be broken, as in BBox_List_2017.csv)."""
+        if isinstance(column, int) and 0 <= column < len(self.header):
+            return column
+        if column not in self.header:
+            raise BadInput(f"{setting}={column}: {self.path.name} has no such column. {near(str(column), self.header)}")
+        return self.header.index(column)
+
+    def column(self, column, setting):
+        """Fields of one column, one per row."""
+        at = self.position(column, setting)
+        return [row[at] for row in self.rows]
+
+
+def label_rows(table, label_columns, labels_column, separator, label_names, none, aliases):
+    """(names, (rows, L) float32 of 1, 0 and NaN for unknown); (None, None) where no labels are asked for.
+
+    Either ``label_columns`` (fields 1, 0, or blank/-1 for unknown) or ``labels_column``, whose fields hold names
+    joined by ``separator``; ``none`` and a blank field mean that nothing is present.
+    """
+    if label_columns and labels_column:
+        raise BadInput("give probing_set.label_columns (one column a label) or probing_set.labels_column (names joined "
+                       "by a separator), not both")
+    if label_columns:
+        fields = [table.column(column, "probing_set.label_columns") for column in label_columns]
+        values = np.array([[_flag(f, table, column) for f in column_fields]
+                           for column, column_fields in zip(label_columns, fields)], np.float32)
+        return tuple(aliases.get(column, column) for column in label_columns), values.T
+    if not labels_column:
+        return None, None
+    found = []
+    for field in table.column(labels_column, "probing_set.labels_column"):
+        words = [word.strip() for word in (field.split(separator) if separator else [field])]
+        found.append([aliases.get(word, word) for word in words if word and word != none])
+    names = tuple(label_names) if label_names else tuple(sorted({word for words in found for word in words}))
+    strange = sorted({word for words in found for word in words} - set(names))
+    if strange:
+        raise BadInput(f"{table.path.name}, column {labels_column}: {', '.join(strange[:5])} not in "
+                       f"probing_set.label_names. {near(strange[0], names)} Add the name, or spell it as an alias: "
+                       f"'probing_set.aliases={{{strange[0]}: {names[0] if names else '...'}}}'")
+    values = np.zeros((len(found), len(names)), np.float32)
+    for row, words in enumerate(found):
+        values[row, [names.index(word) for word in words]] = 1
+    return names, values
+
+
+def _flag(field, table, column):
+    if field.lower() in UNKNOWN:
+        return np.nan
+    if field in ("0", "1", "0.0", "1.0"):
+        return float(field)
+    raise BadInput(f"{table.path.name}, column {column}: {field!r} is no label; expected 1, 0, or blank for unknown")
+
+
+def read_split_files(files, folder):
+    """{image: split name} from {split: path}; the first word of a line is the image (what follows is ignored)."""
+    split_of = {}
+    for split, path in files.items():
+        for line in read_text(Path(folder) / path, f"probing_set.split_files.{split}").splitlines():
+            if not line.strip():
+                continue
+            image = line.split()[0]
+            if split_of.setdefault(image, split) != split:
+                raise BadInput(f"{image} is in two split files: {split_of[image]} and {split}")
+    return split_of
+
+
+class BoxTable:
+    """Boxes of findings in a CSV file, one row a box.
+
+    path     relative to the set's folder
+    image, label, x, y, w, h   columns, by name or position; (x, y) the upper-left corner
+    frame    width in pixels of the images that the numbers refer to (1024 for NIH), None: of the images as they are.
+             Boxes are scaled to whatever size the images have here
+    """
+
+    def __init__(self, path, image, label, x, y, w, h, frame=None):
+        self.path, self.columns, self.frame = path, (image, label, x, y, w, h), frame
+
+    def read(self, folder, aliases):
+        """{image as spelled in the table: tuple of :class:`mammi.types.Box` in the frame's pixels}."""
+        table = Table(Path(folder) / self.path, "probing_set.boxes.path")
+        names = ("image", "label", "x", "y", "w", "h")
+        at = [table.position(column, f"probing_set.boxes.{name}") for name, column in zip(names, self.columns)]
+        boxes = {}
+        for number, row in enumerate(table.rows, 2):
+            image, label, *numbers = (row[i] for i in at)
+            try:
+                box = Box(aliases.get(label, label), *map(float, numbers))
+            except ValueError as error:
+                raise BadInput(f"{table.path.name}, row {number}: {', '.join(numbers)} are no box") from error
+            boxes[image] = (*boxes.get(image, ()), box)
+        return boxes
+
+    def scaled(self, boxes, width):
+        """``boxes`` in the pixels of an image ``width`` pixels wide."""
+        factor = width / self.frame if self.frame else 1.0
+        return tuple(Box(label, *(factor * v for v in numbers)) for label, *numbers in boxes)
