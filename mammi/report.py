@@ -214,7 +214,7 @@ def _number(value):
         return str(value)
     if value != value:
         return ""
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+    return f"{value:.4f}" if abs(value) <= 1 else f"{value:.1f}"
 
 
 def _is_seed(key):
@@ -240,7 +240,7 @@ def _print(console, title, frame, metrics):
             blocks.append([])
         blocks[-1].append(metric)
     for block in blocks:
-        shown = Table(title=title, title_justify="left", header_style="bold", box=None)
+        shown = Table(title=title if block is blocks[0] else None, title_justify="left", header_style="bold", box=None)
         for column in [*settings, *block]:
             shown.add_column(column, justify="left" if column in settings else "right")
         for line in frame[[*settings, *block]].values.tolist():

@@ -49,7 +49,8 @@ class FinalLayer:
             facts |= found | near
             for name, values in (columns | more).items():
                 frame[name] = pd.Series(values.astype(float), index=known).reindex(frame.index)
-        return facts, frame.join(pd.DataFrame(annotations.why, index=frame.index if annotations.why else None))
+        why = pd.DataFrame(annotations.why, index=frame.index if annotations.why else None)
+        return facts, frame.join(why.fillna({column: "" for column in why.select_dtypes(exclude="number")}))
 
     def _names(self, said, right, vocabulary, withheld):
         """Metrics and per-neuron columns that compare words with words."""
