@@ -89,6 +89,7 @@ class FinalLayer:
         said = [[word.lower() for word in words] or [metrics.NONE] for words in said]
         right = [[word.lower() for word in words] for words in right]
         texts = sorted({word for words in [*said, *right] for word in words})
+        own_tower = getattr(evidence.dissector, "text_encoder", None)
         facts, columns = {}, {}
         for name, encoder in self.text_encoders.items():
             key = f"cos_{name}"
@@ -102,7 +103,7 @@ class FinalLayer:
             columns[key] = np.array([metrics.pair_cosine([rows[w] for w in p], [rows[w] for w in g])
                                      for p, g in zip(said, right)])
             facts |= self._mean(key, columns[key])
-            if encoder.fingerprint == getattr(evidence.dissector, "text_encoder_fingerprint", None):
+            if encoder.fingerprint == getattr(own_tower, "fingerprint", None):
                 facts[f"{key}_note"] = NOT_INDEPENDENT
         return facts, columns
 

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mammi.cache import Cache
 from mammi.errors import MissingAsset
 from mammi.evaluation import final_layer
 from mammi.evaluation.final_layer import NOT_INDEPENDENT, FinalLayer
 from mammi.evaluation.metrics import hits, wilson
+from mammi.synonyms import load_synonyms
 from mammi.types import Annotations, Concepts
-from tests.tiny import vector
+from tests.tiny import evidence, vector
 
 NAMES = ("Effusion", "Mass", "Nodule", "Pleural_Thickening")
 TRUTHS = [["Effusion"], ["Mass"], ["Nodule"], ["Pleural thickening"]]
@@ -116,7 +118,7 @@ def test_a_missing_encoder_is_named_and_the_others_go_on():
 
 def test_the_dissectors_own_text_tower_is_no_independent_judge():
     facts, _ = FinalLayer({"own": Encoder("a"), "other": Encoder("b")}, bootstrap=50)(
-        annotations(), world(text_encoder_fingerprint="a"))
+        annotations(), world(text_encoder=Encoder("a")))
     assert facts["cos_own_note"] == NOT_INDEPENDENT and "cos_other_note" not in facts
 
 
@@ -183,3 +185,17 @@ def test_without_synonyms_the_table_is_not_read(monkeypatch):
     monkeypatch.setattr(final_layer, "load_synonyms", lambda: 1 / 0)
     facts, neurons = FinalLayer(synonyms=False, bootstrap=50)(annotations(), world())
     assert "hit_synonym" not in facts and "hit_synonym" not in neurons
+
+
+def test_on_real_evidence_with_the_committed_synonyms(tmp_path, monkeypatch):
+    monkeypatch.setattr(final_layer, "load_synonyms", load_synonyms)
+    encoder = Encoder()
+    seen = evidence(Cache(tmp_path), words=("infiltrates", "masses", "hydrothorax", "heart"))
+    said = Annotations(seen.neurons, [["hydrothorax"], ["heart"], []], [[.2], [.1], []], ["ok", "ok", "dead"],
+                       selected=seen.selected)
+    facts, neurons = FinalLayer({"own": encoder}, bootstrap=50)(said, seen)
+    assert (facts["hit_lemma"], facts["hit_synonym"]) == (0, pytest.approx(1 / 3))
+    assert (facts["labels_in_set_lemma"], facts["labels_in_set_synonym"]) == (1, 2)
+    assert facts["purity"] == pytest.approx(np.nanmean(neurons["purity"][:2]))
+    FinalLayer({"own": encoder}, bootstrap=50)(said, seen)
+    assert len(encoder.seen) == len(set(encoder.seen)), "words are embedded once, then read from the cache"
