@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Low modules: values, files, words, generators. Each may import what stands before it.
 LOW = ("errors", "types", "files", "progress", "openi", "lemma", "synonyms", "selection", "matching", "text_encoder",
-       "phantom", "cache")
+       "phantom", "backbone", "cache")
 OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation")
 STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet")
 MAY_IMPORT = {
