@@ -25,7 +25,7 @@ class ImageFolder(ProbingSet):
     split_column           or ``split_files`` {split: text file, one image a line, spelled as in the table};
                            ``split``: one name, several, or None for all images
     text_columns           columns with sentences that describe the image
-    boxes                  :class:`mammi.probing_set.table.BoxTable`
+    boxes                  :class:`mammi.probing_set.boxes.BoxTable`
     template               the domain's prompt without the concept
     limit                  this many images, evenly over the list
     on_bad_image           ``error`` or ``skip`` (counted in ``notes``) for files that do not decode

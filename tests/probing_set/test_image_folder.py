@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from mammi.errors import BadInput, MissingAsset
+from mammi.probing_set.boxes import BoxTable
 from mammi.probing_set.image_files import decode
 from mammi.probing_set.image_folder import ImageFolder
-from mammi.probing_set.table import BoxTable
 from mammi.types import Box
 
 NAMES = ("11_a.png", "11_b.png", "22_a.png", "33_a.png")
