@@ -24,7 +24,8 @@ class ImageFolder(ProbingSet):
                            without either each image is its own patient
     split_column           or ``split_files`` {split: text file, one image a line, spelled as in the table};
                            ``split``: one name, several, or None for all images
-    text_columns           columns with sentences that describe the image
+    text_columns           columns with sentences that describe the image, or
+    label_sentences        :class:`mammi.probing_set.label_sentences.LabelSentences`: sentences made from the labels
     boxes                  :class:`mammi.probing_set.boxes.BoxTable`
     template               the domain's prompt without the concept
     limit                  this many images, evenly over the list
@@ -38,8 +39,8 @@ class ImageFolder(ProbingSet):
     def __init__(self, root, folder=None, images=None, csv=None, image_column=None, label_columns=None,
                  labels_column=None, separator="|", label_names=None, none="No Finding", aliases=None,
                  patient_column=None, patient_pattern=None, split_column=None, split_files=None, split=None,
-                 text_columns=None, boxes=None, template="A medical image of a", limit=None, on_bad_image="error",
-                 unmatched="error", extensions=EXTENSIONS, recursive=True, name=None):
+                 text_columns=None, label_sentences=None, boxes=None, template="A medical image of a", limit=None,
+                 on_bad_image="error", unmatched="error", extensions=EXTENSIONS, recursive=True, name=None):
         for option, value, allowed in (("on_bad_image", on_bad_image, ("error", "skip")),
                                        ("unmatched", unmatched, ("error", "drop"))):
             if value not in allowed:
@@ -73,6 +74,11 @@ class ImageFolder(ProbingSet):
                 self.label_names, self.labels = names, np.stack([np.fmax.reduce(values[own]) for own in rows])
             if text_columns:
                 self.texts = _sentences(table, rows, text_columns)
+        if label_sentences:
+            if text_columns or self.labels is None:
+                raise BadInput("probing_set.label_sentences needs labels, and no probing_set.text_columns beside it")
+            self.texts = label_sentences(self.label_names, self.labels, self.template, self.keys)
+            self.notes += ("sentences made from the labels: not reports of these patients",)
         self.patients = _patients(self.ids, table, rows, patient_column, patient_pattern)
         drawn = boxes.read(base, aliases) if boxes else {}
         at = {lookup(image): found for image, found in drawn.items()}

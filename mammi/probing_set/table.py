@@ -1,31 +1,22 @@
 """Tables beside a folder of images: CSV rows, labels, split lists. Plain text in, teaching errors out."""
 import csv
-import gzip
 import io
 from pathlib import Path
 
 import numpy as np
 
 from mammi.errors import BadInput, MissingAsset, near
+from mammi.text_files import read_text
 
 UNKNOWN = ("", "nan", "-1", "-1.0")  # -1: 'uncertain' of CheXpert-like tables
 
 
-def read_text(path, option):
+def read(path, option):
     """Text of ``path`` (UTF-8, a byte-order mark and .gz allowed); ``option`` is the setting that named it."""
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
+    if not Path(path).is_file():
         raise MissingAsset(f"{option}={path}: there is no such file. Check the name; relative paths start at the "
-                           "image set's folder") from error
-    if path.suffix == ".gz":
-        data = gzip.decompress(data)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[:error.start].count(b"\n") + 1
-        raise BadInput(f"{option}={path}: not UTF-8 (line {line}); save the table as UTF-8") from error
+                           "image set's folder")
+    return read_text(path)
 
 
 class Table:
@@ -33,7 +24,7 @@ class Table:
 
     def __init__(self, path, option="probing_set.csv"):
         self.path, self.option = Path(path), option
-        lines = csv.reader(io.StringIO(read_text(path, option), newline=""))
+        lines = csv.reader(io.StringIO(read(path, option), newline=""))
         rows = [[field.strip() for field in line] for line in lines]
         rows = [row for row in rows if any(row)]
         if len(rows) < 2:
@@ -99,7 +90,7 @@ def read_split_files(files, folder):
     """{image: split name} from {split: path}; the first word of a line is the image (what follows is ignored)."""
     split_of = {}
     for split, path in files.items():
-        for line in read_text(Path(folder) / path, f"probing_set.split_files.{split}").splitlines():
+        for line in read(Path(folder) / path, f"probing_set.split_files.{split}").splitlines():
             if not line.strip():
                 continue
             image = line.split()[0]

@@ -190,7 +190,7 @@ def test_missing_things_say_what_to_set(root, tmp_path):
     with pytest.raises(BadInput, match="need probing_set.csv"):
         folder(root, csv=None)
     (root / "bad.csv").write_bytes("file,finding\n11_a.png,M\xe4".encode("latin-1"))
-    with pytest.raises(BadInput, match="not UTF-8 .line 2"):
+    with pytest.raises(BadInput, match="line 2. is not UTF-8"):
         folder(root, csv="bad.csv")
     (tmp_path / "scans").mkdir()
     (tmp_path / "scans" / "a.dcm").touch()
@@ -285,3 +285,15 @@ def test_the_full_tables_read_the_same(tmp_path):
     np.testing.assert_array_equal(images.labels, copy.labels)
     assert images.load(range(300)).boxes == copy.load(range(300)).boxes
     assert "have no image" in images.notes[0]
+
+
+def test_sentences_from_labels(root):
+    from mammi.probing_set.label_sentences import LabelSentences
+
+    phrases = {"Mass": ["a mass"], "Old": ["a scar"], "No Finding": ["a normal chest"]}
+    make = LabelSentences(phrases, own=.5, prompts=.5, openi=0, k=3)
+    images = folder(root, label_sentences=make)
+    assert images.texts == make(images.label_names, images.labels, images.template, images.keys)
+    assert "not reports of these patients" in images.notes[0]
+    with pytest.raises(BadInput, match="needs labels"):
+        folder(root, label_sentences=make, labels_column=None)
