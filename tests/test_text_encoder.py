@@ -50,9 +50,10 @@ def test_fingerprint_is_of_the_content(minilm, tmp_path):
 
 def test_missing_model_names_three_ways(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: (_ for _ in ()).throw(OSError("offline")))
-    with pytest.raises(MissingAsset) as error:
-        SentenceEncoder("nobody/nothing").embed(["heart"])
-    assert all(way in str(error.value) for way in ("local folder", "hub", "make mpnet"))
+    for path in ("nobody/nothing", None):
+        with pytest.raises(MissingAsset) as error:
+            SentenceEncoder(path, name="mpnet").embed(["heart"])
+        assert all(way in str(error.value) for way in ("local folder", "hub", "make mpnet"))
     with pytest.raises(BadInput, match="modules.json"):
         SentenceEncoder(tmp_path).embed(["heart"])
 
