@@ -2,6 +2,7 @@
 from abc import ABC, abstractmethod
 
 from mammi.errors import BadInput
+from mammi.text_files import lines, read_text
 from mammi.types import Concepts
 
 
@@ -16,6 +17,11 @@ class ConceptSet(ABC):
     @abstractmethod
     def load(self, cache) -> Concepts:
         """The words; ``cache`` is a :class:`mammi.cache.Cache`, used by sets that take long to build."""
+
+
+def word_list(path):
+    """:func:`clean` of a text file, one word or phrase a line; a .gz is unzipped."""
+    return clean(lines(read_text(path)), path)
 
 
 def clean(words, where):

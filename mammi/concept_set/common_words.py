@@ -1,6 +1,7 @@
 """The 20,000 most common English words."""
-from mammi.concept_set.base import ConceptSet, clean
-from mammi.concept_set.text_file import TextFile
+from pathlib import Path
+
+from mammi.concept_set.base import ConceptSet, clean, word_list
 from mammi.types import Concepts
 
 COUNT = 20_000
@@ -18,7 +19,8 @@ class CommonWords(ConceptSet):
 
     def load(self, cache=None):
         if self.path:
-            return TextFile(self.path, self.name).load()
+            words, dropped = word_list(self.path)
+            return Concepts(self.name, words, (), f"file {Path(self.path).name}", dropped)
         from wordfreq import top_n_list
 
         words, dropped = clean(top_n_list("en", COUNT), "wordfreq")

@@ -6,7 +6,7 @@ import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
-from mammi.concept_set.base import ConceptSet, clean
+from mammi.concept_set.base import ConceptSet, clean, word_list
 from mammi.errors import BadInput, MissingAsset
 from mammi.files import replacing
 from mammi.text_files import decode, lines, read_text
@@ -45,7 +45,7 @@ class MimicNouns(ConceptSet):
 
     def load(self, cache):
         if self.path:
-            words, dropped = clean(lines(read_text(self.path)), self.path)
+            words, dropped = word_list(self.path)
             if self._hash(words) == self.sha256:
                 return Concepts(self.name, words, (), SOURCE, dropped)
             log.warning("%s is not the authors' list (sha256 of its %d words differs): taken as it is", self.path,

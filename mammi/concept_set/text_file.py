@@ -2,7 +2,7 @@
 import csv
 from pathlib import Path
 
-from mammi.concept_set.base import ConceptSet, clean
+from mammi.concept_set.base import ConceptSet, clean, word_list
 from mammi.errors import BadInput
 from mammi.text_files import lines, read_text
 from mammi.types import Concepts
@@ -25,11 +25,10 @@ class TextFile(ConceptSet):
         self.source = source or f"file {self.path.name}"
 
     def load(self, cache=None):
-        text = read_text(self.path)
         if self.path.suffix.lower() == ".csv":
-            words, groups, dropped = _table(text, self.path)
+            words, groups, dropped = _table(self.path)
         else:
-            (words, dropped), groups = clean(lines(text), self.path), ()
+            (words, dropped), groups = word_list(self.path), ()
         return Concepts(self.name, words, groups, self.source, dropped)
 
 
@@ -38,8 +37,8 @@ def packaged(file, name, source):
     return TextFile(Path(__file__).parent / file, name, source)
 
 
-def _table(text, path):
-    rows = csv.DictReader(lines(text))
+def _table(path):
+    rows = csv.DictReader(lines(read_text(path)))
     header = [column.strip() for column in rows.fieldnames or ()]
     if COLUMNS[0] not in header:
         raise BadInput(f"{path}: the first line is {', '.join(header) or 'empty'}; expected the columns "

@@ -1,9 +1,8 @@
 """The paper's "80K": every noun of WordNet."""
-from dataclasses import replace
 from pathlib import Path
 
-from mammi.concept_set.base import ConceptSet
-from mammi.concept_set.text_file import TextFile
+from mammi.concept_set.base import ConceptSet, word_list
+from mammi.types import Concepts
 
 SYNSETS = 82_115
 FILE = Path(__file__).with_name("wordnet_nouns.txt.gz")
@@ -18,5 +17,6 @@ class WordNet(ConceptSet):
     name = "wordnet"
 
     def load(self, cache=None):
-        concepts = TextFile(FILE, self.name, "WordNet 3.0 noun synsets, first lemma (WordNet licence)").load()
-        return replace(concepts, dropped={"synset with a first lemma already seen": SYNSETS - len(concepts)})
+        words, _ = word_list(FILE)
+        return Concepts(self.name, words, (), "WordNet 3.0 noun synsets, first lemma (WordNet licence)",
+                        {"synset with a first lemma already seen": SYNSETS - len(words)})
