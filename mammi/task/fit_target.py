@@ -1,5 +1,6 @@
 """Train a target, or fine-tune a pretrained one, on the labels of a probing set."""
 import logging
+import math
 
 import numpy as np
 import torch
@@ -41,7 +42,8 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
     weights = positive_weights(truth).to(target.device) if class_weights else None
     per_epoch = len(train) // batch_size
     optimizer = torch.optim.AdamW(trained, lr, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * per_epoch + 1, pct_start=warm_up)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: one_cycle(step / (epochs * per_epoch), warm_up))
 
     losses = []
     for positions in track(list(shuffled(len(train), batch_size, epochs, rng)), "training"):
@@ -134,6 +136,14 @@ def shuffled(n, batch_size, epochs, rng):
     for _ in range(epochs):
         order = rng.permutation(n)
         yield from (order[i:i + batch_size] for i in range(0, n - batch_size + 1, batch_size))
+
+
+def one_cycle(done, warm_up):
+    """Share of the peak learning rate when the share ``done`` of training is over: cosine rise from 1/25, cosine fall
+    to zero (Smith and Topin, 2019)."""
+    if done < warm_up:
+        return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * done / warm_up)) / 2
+    return (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))) / 2 if done < 1 else 0.0
 
 
 def augmented(x, jitter, rng):

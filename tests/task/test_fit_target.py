@@ -1,0 +1,126 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mammi.errors import BadInput
+from mammi.phantom.names import FINDINGS
+from mammi.probing_set.phantom import Phantom
+from mammi.run_folder import RunFolder
+from mammi.target.phantom import PhantomTarget
+from mammi.task import fit_target as module
+from mammi.task.fit_target import aurocs, fit_target, labels_of, masked_bce, one_cycle, positive_weights, shuffled
+from tests.tiny import TinySet
+
+OPTIONS = dict(epochs=1, lr=1e-3, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def train():
+    return Phantom(n=64, seed=1, boost=.5)
+
+
+@pytest.fixture(scope="module")
+def val():
+    return Phantom(n=64, seed=2, boost=1)
+
+
+def fit(train, val, folder, **more):
+    target = PhantomTarget(None, seed=0)
+    return target, fit_target(target, train, val, RunFolder(folder), **{**OPTIONS, **more})
+
+
+def test_a_fit_leaves_weights_that_load_and_a_card_that_tells_the_truth(train, val, tmp_path):
+    target, scores = fit(train, val, tmp_path, half=True)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["validation_auroc"] == scores and 0 < len(scores) <= 14 and card["golden"]["ids"] == list(val.ids[:2])
+    again = PhantomTarget(tmp_path / "weights.safetensors")
+    logits = again.read(val.load([0, 1]), ["final"])["final"].pooled
+    np.testing.assert_allclose(logits.numpy(), card["golden"]["logits"], atol=5e-3)
+    assert load_file(tmp_path / "weights.safetensors")["classifier.weight"].dtype == torch.float16
+    assert again.fingerprint("final") == target.fingerprint("final")
+    assert again.fingerprint("final") != PhantomTarget(None, seed=0).fingerprint("final")
+
+
+def test_the_same_seed_gives_the_same_weights_however_images_are_kept(train, val, tmp_path, monkeypatch):
+    a, _ = fit(train, val, tmp_path / "a")
+    b, _ = fit(train, val, tmp_path / "b")
+    assert a.fingerprint("final") == b.fingerprint("final")
+    monkeypatch.setattr(module, "MEMORY", 0)
+    c, _ = fit(train, val, tmp_path / "c")
+    for name, weight in a.module.state_dict().items():
+        torch.testing.assert_close(c.module.state_dict()[name], weight, atol=2e-2, rtol=2e-2)
+
+
+def test_training_lowers_the_loss(train, tmp_path):
+    fit(train, train, tmp_path / "short")
+    fit(train, train, tmp_path / "long", epochs=12, lr=4e-3)
+    loss = {n: json.loads((tmp_path / n / "card.json").read_text())["final_loss"] for n in ("short", "long")}
+    assert loss["long"] < .8 * loss["short"]
+
+
+def test_frozen_parts_stay_as_they_are_and_the_rest_moves(train, val, tmp_path):
+    before = PhantomTarget(None, seed=0).module.state_dict()
+    target, _ = fit(train, val, tmp_path, freeze=["features."], class_weights=True)
+    moved = {name for name, weight in target.module.state_dict().items() if not torch.equal(weight, before[name])}
+    assert moved == {"classifier.weight", "classifier.bias"}
+
+
+@pytest.mark.parametrize("freeze, message", [(["feature_"], "freeze=feature_: no parameter begins so"),
+                                             (["features", "classifier"], "nothing to train")])
+def test_a_freeze_that_makes_no_sense_is_refused(train, val, tmp_path, freeze, message):
+    with pytest.raises(BadInput, match=message):
+        fit(train, val, tmp_path, freeze=freeze)
+
+
+def test_labels_are_matched_by_name():
+    images = Phantom(n=6, seed=1, boost=1)
+    np.testing.assert_array_equal(labels_of(images, FINDINGS[::-1]), images.labels[:, ::-1])
+    with pytest.raises(BadInput, match="tiny has no label 'Massive'.*Mass"):
+        labels_of(TinySet(), ("Massive",))
+
+
+def test_too_few_images_are_refused(val, tmp_path):
+    with pytest.raises(BadInput, match="4 training images"):
+        fit(Phantom(n=4, seed=1), val, tmp_path)
+
+
+def test_unknown_labels_count_for_nothing():
+    logits, y = torch.tensor([[2., -1.], [.5, 3.]]), torch.tensor([[1., float("nan")], [0., 1.]])
+    weights = torch.tensor([1., 4.])
+    expected = [np.log1p(np.exp(-2)), np.log1p(np.exp(.5)), 4 * np.log1p(np.exp(-3))]
+    assert masked_bce(logits, y, weights).item() == pytest.approx(np.mean(expected), rel=1e-5)
+    assert masked_bce(logits, torch.full((2, 2), float("nan"))).item() == 0
+
+
+def test_auroc_is_the_share_of_pairs_in_order():
+    rng = np.random.default_rng(0)
+    truth = (rng.random((60, 2)) < .4).astype(np.float32)
+    truth[:5, 0] = np.nan
+    truth[:, 1] = np.arange(60) < 9
+    scores = rng.standard_normal((60, 2)) + np.nan_to_num(truth)
+    positive, negative = scores[truth[:, 0] == 1, 0], scores[truth[:, 0] == 0, 0]
+    pairs = [p > n for p in positive for n in negative]
+    assert aurocs(scores, truth, ("a", "b")) == {"a": pytest.approx(np.mean(pairs))}
+
+
+def test_rare_positives_weigh_more_within_limits():
+    truth = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, np.nan, 0]] * 10, np.float32)
+    assert positive_weights(truth).tolist() == pytest.approx([3, 1 / 20, 20])
+
+
+def test_an_epoch_shows_each_image_once_at_most():
+    batches = list(shuffled(10, 4, 3, np.random.default_rng(0)))
+    assert len(batches) == 6
+    for i in range(0, 6, 2):
+        assert len(set(np.concatenate(batches[i:i + 2]))) == 8
+
+
+@pytest.mark.parametrize("warm_up", (0, .2, 1))
+def test_the_rate_rises_to_its_peak_and_falls_to_zero(warm_up):
+    rates = [one_cycle(step / 100, warm_up) for step in range(101)]
+    peak = int(100 * warm_up)
+    assert rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[-1] == 0 and (warm_up == 1 or rates[peak] == 1) and (warm_up == 0 or rates[0] == pytest.approx(.04))
