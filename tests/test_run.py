@@ -1,0 +1,137 @@
+"""run.py as a user calls it, on the embedded default with fewer images."""
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+FEW = "probing_set.limit=1000"
+FILES = ("annotations.csv", "neurons.csv", "contributions.csv", "metrics.json", "run.json", "versions.json",
+         "reproduce.sh", "neurons.png", "scores.png", ".hydra/config.yaml", "run.log")
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    return tmp_path_factory.mktemp("outputs")
+
+
+def command(outputs, *overrides):
+    return [sys.executable, "run.py", f"paths.outputs={outputs}", *overrides]
+
+
+def environment():
+    return {**{k: v for k, v in os.environ.items() if k != "MAMMI_DATA"}, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+
+
+def run(outputs, *overrides, fails=False):
+    done = subprocess.run(command(outputs, *overrides), cwd=ROOT, capture_output=True, text=True, env=environment())
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done
+
+
+def newest(outputs, name="run"):
+    return max((p.parent for p in (outputs / name).rglob("metrics.json")), key=lambda p: p.stat().st_mtime)
+
+
+def test_the_default_leaves_everything_it_promises(outputs):
+    done = run(outputs, FEW)
+    folder = newest(outputs)
+    assert [f for f in FILES if not (folder / f).exists()] == []
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["n_neurons"] == 14 and 0 <= metrics["hit_low"] <= metrics["hit"] <= metrics["hit_high"] <= 1
+    assert metrics["hit"] <= metrics["ceiling"]
+    assert metrics["cos_minilm_note"], "the dissector's own text tower must be named"
+    assert metrics["cos_mpnet"] is None and metrics["cos_mpnet_note"]
+    assert metrics["cos_clip"] is None and metrics["cos_clip_note"]
+    about = json.loads((folder / "run.json").read_text())
+    assert about["synthetic"] is True and about["seed"] == 0 and about["images"] == 1000
+    neurons = pd.read_csv(folder / "neurons.csv")
+    assert len(neurons) == 14 and {"images_selected", "purity", "hit", "f1", "margin", "runner_up"} <= set(neurons)
+    parts = pd.read_csv(folder / "contributions.csv").groupby("neuron").part.mean()
+    first = pd.read_csv(folder / "annotations.csv").query("rank == 1").set_index("neuron").score
+    assert (parts - first[parts.index]).abs().max() < 1e-5
+    assert Image.open(folder / "neurons.png").size[0] > 800
+    assert "SYNTHETIC" in done.stdout and "Atelectasis" in done.stdout
+
+
+def test_reproduce_sh_gives_the_same_annotations(outputs):
+    folder = newest(outputs)
+    line = (folder / "reproduce.sh").read_text().splitlines()[-1]
+    words = shlex.split(line)
+    assert words[:2] == ["python", "run.py"]
+    subprocess.run([sys.executable, *words[1:]], cwd=ROOT, check=True, capture_output=True, env=environment())
+    again = newest(outputs)
+    assert again != folder
+    for name in ("annotations.csv", "neurons.csv", "contributions.csv"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_another_alpha_or_word_list_embeds_nothing_twice(outputs):
+    files = set((outputs / "cache").rglob("*.npz"))
+    run(outputs, FEW, "selection.alpha=0.95", "concept_set=nih_labels")
+    new = {f.relative_to(outputs / "cache").parts[0] for f in set((outputs / "cache").rglob("*.npz")) - files}
+    assert new <= {"texts", "sentences"}, "fewer images and the same target: nothing to embed again"
+
+
+def test_penultimate_layer_has_no_right_names(outputs):
+    run(outputs, FEW, "target.layer=penultimate", "name=penultimate")
+    metrics = json.loads((newest(outputs, "penultimate") / "metrics.json").read_text())
+    assert metrics["n_neurons"] > 100 and "hit" not in metrics and metrics["unique_top1"] >= 1
+
+
+def test_sweep_with_a_stand_in_and_its_table(outputs):
+    run(outputs, "-m", FEW, "name=sweep", "concept_set=mimic_nouns,nih_labels")
+    subprocess.run([sys.executable, "-m", "mammi", "report", str(outputs / "sweep")], cwd=ROOT, check=True)
+    report = (outputs / "sweep" / "report.md").read_text()
+    assert "openi_nouns (stand-in for mimic_nouns)" in report and "nih_labels" in report and "synthetic" in report
+    rows = [json.loads(p.read_text()) for p in sorted((outputs / "sweep").rglob("metrics.json"))]
+    assert {r["concept_set_name"] for r in rows} == {"openi_nouns (stand-in for mimic_nouns)", "nih_labels"}
+
+
+def test_planted_units_are_named_and_noise_is_not(outputs):
+    for name, overrides in (("oracle", []), ("noise", ["target.oracle=false", "target.random=18"]),
+                            ("words", ["method=random"])):
+        run(outputs, "target=planted", "probing_set.n=2000", f"name={name}", *overrides)
+    oracle, noise, words = (json.loads((newest(outputs, n) / "metrics.json").read_text())
+                            for n in ("oracle", "noise", "words"))
+    assert oracle["hit_synonym"] >= 0.85
+    assert words["hit_synonym_low"] <= noise["hit_synonym"] <= words["hit_synonym_high"]
+
+
+@pytest.mark.parametrize("overrides, words", [
+    (["concept_set=openi_noun"], "openi_nouns"), (["selection.alfa=0.9"], "alfa"), (["experiment=tabel1"], "tabel1"),
+    (["selection.alpha=93"], "0.93"), (["method.beta=1.5"], "0.95"), (["target.layer=penultimat"], "penultimate"),
+    (["target.layer=penultimate", "target.activation=prob"], "final"),
+    (["target.weights=nowhere.safetensors"], "nowhere"),
+    (["concept_set=text_file", "concept_set.path=/nowhere/words.txt"], "/nowhere/words.txt"),
+    (["concept_set=mimic_nouns", "profile.stand_ins=false"], "paths.data"),
+    (["probing_set=image_folder"], "probing_set.root"), (["probing_set=nih14"], "MAMMI_DATA"),
+    (["dissector.seed=7"], "seed7")])
+def test_errors_teach_and_leave_no_results(outputs, overrides, words):
+    done = run(outputs, FEW, "name=bad", *overrides, fails=True)
+    message = done.stderr + done.stdout
+    assert words in message and "Traceback" not in message
+    assert not list((outputs / "bad").rglob("*.csv"))
+
+
+def test_interrupted_run_goes_on(outputs, tmp_path):
+    process = subprocess.Popen(command(tmp_path, "probing_set.limit=3000"), cwd=ROOT, env=environment(),
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "cache").rglob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Interrupted" in output and "Traceback" not in output, output
+    before = set((tmp_path / "cache").rglob("*.npz"))
+    assert before and not list(tmp_path.rglob("*.part.*")) and not list(tmp_path.rglob("metrics.json"))
+    run(tmp_path, "probing_set.limit=3000")
+    assert before < set((tmp_path / "cache").rglob("*.npz"))
