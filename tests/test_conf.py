@@ -19,7 +19,8 @@ OTHERS = [(folder.name, file.stem) for folder in sorted(CONF.iterdir()) if folde
           for file in sorted(folder.glob("*.yaml"))]
 # What an option lacks on a machine without data: a word of the error that names it.
 LACKS = {("probing_set", "image_folder"): "probing_set.root", ("concept_set", "text_file"): "concept_set.path",
-         ("dissector", "lit"): "dissector.weights", ("target", "densenet121_nih14"): "target_weights"}
+         ("dissector", "lit"): "dissector.weights", ("target", "densenet121_nih14"): "target_weights",
+         ("dissector", "medclip"): "paths.medclip"}
 
 
 @pytest.fixture(autouse=True)
