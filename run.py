@@ -7,18 +7,33 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from mammi.errors import MammiError
+from mammi.errors import MammiError, MissingAsset
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
 def main(cfg):
     try:
         task = get_method(cfg.task._target_)
-        task(**{name: build(cfg, name) for name in inspect.signature(task).parameters})
+        task(**build_all(cfg, inspect.signature(task).parameters))
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. What was computed is in the cache: the same command goes on from there.")
     except Exception as error:
         sys.exit(teach(error))
+
+
+def build_all(cfg, names):
+    """{name: what it stands for}; files that several of them lack are named in one error."""
+    built, missing = {}, []
+    for name in names:
+        try:
+            built[name] = build(cfg, name)
+        except Exception as error:
+            if not isinstance(behind(error), MissingAsset):
+                raise
+            missing.append(str(behind(error)))
+    if missing:
+        raise MissingAsset("\n\n".join(missing))
+    return built
 
 
 def build(cfg, name):
@@ -39,12 +54,17 @@ def build(cfg, name):
 
 def teach(error):
     """The message of the :class:`MammiError` behind ``error``, without a traceback; anything else is raised on."""
-    cause = error
-    while cause is not None and not isinstance(cause, MammiError):
-        cause = cause.__cause__ or cause.__context__
+    cause = behind(error)
     if cause is None:
         raise error
     return f"\n{type(cause).__name__}: {cause}"
+
+
+def behind(error):
+    """The :class:`MammiError` that ``error`` is or comes from, or None."""
+    while error is not None and not isinstance(error, MammiError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 if __name__ == "__main__":
