@@ -4,10 +4,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from mammi.errors import BadInput, MissingAsset
+from mammi.backbone import fill, read
+from mammi.errors import MissingAsset
 from mammi.phantom.names import FINDINGS
 from mammi.phantom.network import SmallDenseNet
 from mammi.target.base import Tap, TorchTarget
@@ -43,28 +42,18 @@ class PhantomTarget(TorchTarget):
             torch.manual_seed(seed)
             module = SmallDenseNet(len(FINDINGS))
         if weights is not None:
-            load_weights(module, WEIGHTS / weights)
+            fill(module, read(located(weights)), located(weights))
         super().__init__(module, GreyInput(), {"final": Tap("classifier"), "penultimate": Tap("features")}, FINDINGS,
                          "classifier", name="phantom_densenet", layer=layer, activation=activation, reducer=reducer,
                          device=device)
         self.notes = ("trained on synthetic images alone: of no use for patients",)
 
 
-def load_weights(module, path):
-    """Fill ``module`` from a safetensors file, in float32; every name and shape must match."""
-    if not path.exists():
+def located(weights):
+    """Path of a weights file: as given where absolute, else among the shipped ones."""
+    path = WEIGHTS / Path(weights).expanduser()
+    if not path.is_file():
         shipped = sorted(p.name for p in WEIGHTS.glob("target_*.safetensors"))
         raise MissingAsset(f"target.weights: there is no {path}. Shipped: {', '.join(shipped) or 'none'}. "
                            "Train one with `python run.py task=fit_target`, or set target.weights=null for random ones")
-    try:
-        found = load_file(path)
-    except SafetensorError as error:
-        raise BadInput(f"target.weights: {path} is no safetensors file ({error})") from None
-    wanted = module.state_dict()
-    reshaped = [name for name in wanted if name in found and wanted[name].shape != found[name].shape]
-    problems = [f"{len(names)} {kind} ({', '.join(names[:3])})" for kind, names in (
-        ("missing", sorted(wanted.keys() - found.keys())), ("unexpected", sorted(found.keys() - wanted.keys())),
-        ("of another shape", reshaped)) if names]
-    if problems:
-        raise BadInput(f"target.weights: {path} does not fit {type(module).__name__}: {'; '.join(problems)}")
-    module.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in found.items()})
+    return path

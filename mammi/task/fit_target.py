@@ -1,6 +1,7 @@
 """Train a target, or fine-tune a pretrained one, on the labels of a probing set."""
 import logging
 import math
+import shlex
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from mammi.run_folder import versions
 
 log = logging.getLogger(__name__)
 ENOUGH = 10                # positives, and negatives, from which an AUROC is reported
+DEPENDS = ("python", "torch", "torchvision", "numpy", "timm")
 MEMORY = 2 * 2**30         # bytes of prepared images that are kept; above, images are prepared anew each epoch
 
 
@@ -63,13 +65,15 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
     target.module.load_state_dict(load_file(out.file("weights.safetensors")))
     logits = predict(target, val_images)
     scores = aurocs(logits, val_truth, target.classes)
+    options = {"epochs": epochs, "lr": lr, "batch_size": batch_size, "weight_decay": weight_decay, "warm_up": warm_up,
+               "jitter": jitter, "class_weights": class_weights, "freeze": list(freeze), "half": half}
     out.json("card.json", {
-        "target": target.name, "seed": seed, "command": out.overrides, "classes": target.classes,
-        "train": about(train), "validation": about(val), "epochs": epochs, "lr": lr, "batch_size": batch_size,
-        "weight_decay": weight_decay, "jitter": jitter, "freeze": list(freeze), "half": half,
+        "target": target.name, "seed": seed, "command": shlex.join(["python", "run.py", *out.overrides]),
+        "classes": target.classes, "train": about(train), "validation": about(val), "options": options,
         "final_loss": float(np.mean(losses[-50:])), "validation_auroc": scores,
         "validation_auroc_mean": float(np.mean(list(scores.values()))) if scores else None,
-        "golden": {"ids": val.ids[:2], "logits": logits[:2].tolist()}, "versions": versions()})
+        "golden": {"ids": val.ids[:2], "logits": logits[:2].tolist()},
+        "versions": {name: version for name, version in versions().items() if name in DEPENDS}})
     print_scores(scores, val_truth, target.classes, out.file("weights.safetensors"))
     return scores
 
