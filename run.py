@@ -16,7 +16,8 @@ def main(cfg):
         task = get_method(cfg.task._target_)
         task(**build_all(cfg, inspect.signature(task).parameters))
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. What was computed is in the cache: the same command goes on from there.")
+        print("\nInterrupted. What was computed is in the cache: the same command goes on from there.", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
         sys.exit(teach(error))
 

@@ -4,68 +4,74 @@ import numpy as np
 from mammi.files import replacing
 from mammi.selection import by_activation
 
-ROWS, COLUMNS = 20, 7  # neurons and images of the picture
+SHOWN, COLUMNS = 24, 5  # neurons and images per neuron of the picture
 RIGHT, WRONG, UNKNOWN = "#2a9d5c", "#c8553d", "#8a8a8a"
 
 
 def shown_neurons(n):
-    """Up to ROWS neuron numbers, evenly over the layer."""
-    return np.unique(np.linspace(0, n - 1, min(n, ROWS)).round().astype(int))
+    """Up to SHOWN neuron numbers, evenly over the layer."""
+    return np.unique(np.linspace(0, n - 1, min(n, SHOWN)).round().astype(int))
 
 
 def neuron_picture(annotations, evidence, neurons, path):
-    """One row per neuron: its name, its words, its highest representative images (highest first).
+    """Each neuron's name and words beside its highest representative images (highest first), in two columns.
 
     A frame is green where the image carries the neuron's label, red where not, grey where there is no such label;
-    the number under an image is its activation.
+    the number under an image is its activation. A word is green where evaluation accepts it.
     """
     plt = _pyplot()
-    rows = shown_neurons(len(annotations.neurons))
-    fig, axes = plt.subplots(len(rows), COLUMNS + 1, figsize=(1.25 * (COLUMNS + 2.2), 1.36 * len(rows) + 0.5),
-                             squeeze=False, gridspec_kw={"width_ratios": [2.6] + [1] * COLUMNS})
-    images, activations = evidence.images, evidence.activations
-    for line, i in zip(axes, rows):
-        for ax in line:
-            ax.axis("off")
+    shown = shown_neurons(len(annotations.neurons))
+    wide = 2 if len(shown) > 6 else 1
+    lines = -(-len(shown) // wide)
+    fig, axes = plt.subplots(lines, wide * (COLUMNS + 1), squeeze=False, figsize=(6.6 * wide, 0.98 * lines + 0.5),
+                             gridspec_kw={"width_ratios": ([2.1] + [1] * COLUMNS) * wide, "wspace": 0.06})
+    for ax in axes.flat:
+        ax.axis("off")
+    for at, i in enumerate(shown):
+        block = (COLUMNS + 1) * (at // lines)
+        line = axes[at % lines][block:block + COLUMNS + 1]
         _words(line[0], annotations, neurons, i)
-        if annotations.selected is None:
-            continue
-        top = by_activation(activations, annotations.selected, i)[:COLUMNS]
-        if not len(top):
-            continue
-        batch = images.load(top)
-        label = _column(images, annotations.neurons[i])
-        for ax, picture, image in zip(line[1:], batch.images, top):
-            ax.imshow(np.asarray(picture), cmap="gray" if picture.mode != "RGB" else None)
-            truth = np.nan if label is None else images.labels[image, label]
-            colour = UNKNOWN if np.isnan(truth) else RIGHT if truth else WRONG
-            ax.axis("on")
-            ax.set(xticks=[], yticks=[])
-            ax.set_xlabel(f"{activations[image, i]:.2f}", fontsize=6, labelpad=1)
-            for spine in ax.spines.values():
-                spine.set(color=colour, linewidth=1.8)
-    kind = "synthetic images" if images.synthetic else "real images"
-    fig.suptitle(f"{evidence.target.name} / {evidence.target.layer}, {images.name} ({kind}), {evidence.concepts.name}, "
-                 f"{evidence.dissector.name}" + ("" if len(rows) == len(annotations.neurons) else
-                                                 f": {len(rows)} of {len(annotations.neurons)} neurons"), fontsize=9)
-    fig.tight_layout(pad=0.3, rect=(0, 0, 1, 1 - 0.35 / fig.get_size_inches()[1]))
+        if annotations.selected is not None:
+            _images(line[1:], annotations, evidence, i)
+    part = "" if len(shown) == len(annotations.neurons) else f", {len(shown)} of {len(annotations.neurons)} neurons"
+    kind = "synthetic images" if evidence.images.synthetic else "real images"
+    fig.text(0.5, 1 - 0.12 / fig.get_figheight(), f"{evidence.target.name} / {evidence.target.layer}{part}, "
+             f"{evidence.images.name} ({kind}), {evidence.concepts.name}, {evidence.dissector.name}",
+             ha="center", va="top", fontsize=9)
+    fig.text(0.5, 0.06 / fig.get_figheight(), "frame: the image carries the neuron's label (green), does not (red), "
+             "unknown (grey); below: activation; word in green: accepted", ha="center", fontsize=7, color=UNKNOWN)
+    fig.subplots_adjust(0.01, 0.3 / fig.get_figheight(), 0.99, 1 - 0.4 / fig.get_figheight(), hspace=0.28)
     _save(fig, path)
+
+
+def _images(axes, annotations, evidence, i):
+    top = by_activation(evidence.activations, annotations.selected, i)[:len(axes)]
+    if not len(top):
+        return
+    label = _column(evidence.images, annotations.neurons[i])
+    for ax, picture, image in zip(axes, evidence.images.load(top).images, top):
+        ax.imshow(np.asarray(picture), cmap="gray" if picture.mode != "RGB" else None)
+        truth = np.nan if label is None else evidence.images.labels[image, label]
+        ax.axis("on")
+        ax.set(xticks=[], yticks=[])
+        ax.set_xlabel(f"{evidence.activations[image, i]:.2f}", fontsize=6, labelpad=1)
+        for spine in ax.spines.values():
+            spine.set(color=UNKNOWN if np.isnan(truth) else RIGHT if truth else WRONG, linewidth=1.8)
 
 
 def _words(ax, annotations, neurons, i):
     ax.set(xlim=(0, 1), ylim=(0, 1))
-    ax.text(0, 0.92, annotations.neurons[i], fontsize=9, weight="bold", va="top")
+    ax.text(0, 0.98, annotations.neurons[i], fontsize=8.5, weight="bold", va="top")
     words, scores = annotations.concepts[i], annotations.scores[i]
     if not words:
-        ax.text(0, 0.62, annotations.status[i], fontsize=8, color=UNKNOWN, va="top", style="italic")
+        ax.text(0, 0.72, annotations.status[i], fontsize=7.5, color=UNKNOWN, va="top", style="italic")
         return
-    hit = neurons["hit"].iloc[i] if "hit" in neurons else None
-    accepted = hit is not None and bool(neurons[[c for c in ("hit", "hit_synonym") if c in neurons]].iloc[i].max() == 1)
-    colour = UNKNOWN if hit is None or np.isnan(hit) else RIGHT if accepted else WRONG
+    judged = [neurons[c].iloc[i] for c in ("hit", "hit_synonym") if c in neurons]
+    colour = UNKNOWN if not judged or np.isnan(judged[0]) else RIGHT if max(judged) == 1 else WRONG
     for k, (word, score) in enumerate(list(zip(words, scores))[:4]):
-        ax.text(0, 0.66 - 0.17 * k, f"{word}  {score:.3f}", fontsize=8, va="top", color=colour)
+        ax.text(0, 0.72 - 0.19 * k, f"{word}  {score:.2f}", fontsize=7.5, va="top", color=colour)
     if len(words) > 4:
-        ax.text(0.98, 0.02, f"+{len(words) - 4}", fontsize=7, ha="right", color=UNKNOWN)
+        ax.text(0.9, 0.02, f"+{len(words) - 4}", fontsize=7, ha="right", color=UNKNOWN)
 
 
 def _column(images, name):

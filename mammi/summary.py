@@ -1,7 +1,11 @@
 """What a person sees when a run ends."""
 import math
 
-SHOWN = 20
+SHOWN = 20  # neurons
+HEADLINES = ("hit", "hit_lemma", "hit_synonym", "hit_seen", "hit_withheld", "hit_synonym_seen", "hit_synonym_withheld",
+             "f1", "purity", "images_selected_median", "concepts_per_neuron", "unique_all", "unique_top1", "n_empty",
+             "n_dead")
+PARTS = ("_se", "_low", "_high", "_note")
 
 
 def summarise(names, annotations, neurons, metrics, notes, synthetic, folder):
@@ -26,13 +30,13 @@ def summarise(names, annotations, neurons, metrics, notes, synthetic, folder):
         console.print(f"... {len(neurons) - SHOWN} more neurons in neurons.csv")
 
     numbers = Table(box=None, header_style="bold")
-    for column in ("metric", "value", "95% interval"):
+    for column in ("metric", "value", "95% interval", "at most"):
         numbers.add_column(column, justify="left" if column == "metric" else "right")
-    for key, value in metrics.items():
-        if key.endswith(("_se", "_low", "_high", "_note")) or isinstance(value, (str, dict, list)):
-            continue
+    cosines = [key for key in metrics if key.startswith("cos_") and not key.endswith(PARTS)]
+    for key in [key for key in (*HEADLINES, *cosines) if key in metrics]:
         interval = f"{metrics[key + '_low']:.3f} to {metrics[key + '_high']:.3f}" if _is(metrics, key + "_low") else ""
-        numbers.add_row(key, _number(value, "{:.3f}" if isinstance(value, float) else "{}"), interval)
+        numbers.add_row(key, _number(metrics[key], "{:.3f}" if isinstance(metrics[key], float) else "{}"), interval,
+                        f"{metrics[key + '_ceiling']:.3f}" if _is(metrics, key + "_ceiling") else "")
     console.print(numbers)
     for key, value in metrics.items():
         if key.endswith("_note") and value:
