@@ -1,0 +1,80 @@
+"""How well scores rank images with a label above images without it, with intervals over patients."""
+import numpy as np
+import pandas as pd
+
+from mammi.errors import BadInput
+
+ENOUGH = 10  # positives, and negatives, from which a label is judged
+RESAMPLES = 2000
+BLOCK = 200  # resamples at a time
+
+
+def compare(scores, truth, labels, patients, seed, resamples=RESAMPLES):
+    """(DataFrame with a row per label, facts): AUROC of each scorer, with 95 % intervals by resampling patients.
+
+    scores  {"target": (P, L), "twin": (P, L), ... any others}; truth (P, L) of 1, 0, NaN for unknown
+
+    ``difference`` is the target's AUROC less its twin's, on the same resamples. ``facts`` has the means over the judged
+    labels, and ``target_beats_random_twin``: ``succeeded`` where the interval of the mean difference lies above 0, else
+    ``failed``. Raises :class:`BadInput` where no label has 10 positives and 10 negatives.
+    """
+    weights = patient_weights(patients, resamples, seed)
+    points, samples, rows = [], [], []
+    for k, label in enumerate(labels):
+        known = ~np.isnan(truth[:, k])
+        positive = truth[known, k] == 1
+        row = {"label": label, "images": int(known.sum()), "positives": int(positive.sum())}
+        if min(positive.sum(), (~positive).sum()) >= ENOUGH:
+            points.append({name: auroc(values[known, k], positive) for name, values in scores.items()})
+            samples.append({name: auroc(values[known, k], positive, weights[:, known])
+                            for name, values in scores.items()})
+            row |= _with_intervals(points[-1], samples[-1])
+        rows.append(row)
+    if not points:
+        raise BadInput(f"no label has {ENOUGH} positives and {ENOUGH} negatives among {len(truth)} images: nothing can "
+                       "be judged; give more images to probing_set")
+    facts = {"labels_judged": len(points)} | _with_intervals(
+        {name: np.mean([p[name] for p in points]) for name in scores},
+        {name: np.mean([s[name] for s in samples], axis=0) for name in scores})
+    facts["target_beats_random_twin"] = "succeeded" if facts["auroc_difference_low"] > 0 else "failed"
+    return pd.DataFrame(rows), facts
+
+
+def _with_intervals(point, sample):
+    point = point | {"difference": point["target"] - point["twin"]}
+    sample = sample | {"difference": sample["target"] - sample["twin"]}
+    out = {}
+    for name, value in point.items():
+        values = sample[name][~np.isnan(sample[name])]
+        low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
+        out |= {f"auroc_{name}": float(value), f"auroc_{name}_low": float(low), f"auroc_{name}_high": float(high)}
+    return out
+
+
+def auroc(scores, truth, weights=None):
+    """Area under the ROC curve; a tie counts half.
+
+    scores, truth  (P,), ``truth`` boolean
+    weights        (R, P) how often each image counts, one row per resample; None: once
+    Returns a float, with ``weights`` (R,) floats, NaN where a resample lacks positives or negatives.
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(np.asarray(scores)[order]) != 0])  # of runs of equal scores
+    rows = np.ones((1, len(order))) if weights is None else np.asarray(weights)
+    out = []
+    for block in np.split(rows[:, order], range(BLOCK, len(rows), BLOCK)):
+        positive = np.add.reduceat(block * truth[order], starts, axis=1).astype(float)
+        negative = np.add.reduceat(block * ~truth[order], starts, axis=1).astype(float)
+        wins = (positive * (negative.cumsum(1) - negative / 2)).sum(1)
+        pairs = positive.sum(1) * negative.sum(1)
+        out.append(np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0))
+    out = np.concatenate(out)
+    return float(out[0]) if weights is None else out
+
+
+def patient_weights(patients, resamples, seed):
+    """(R, P) integers: how often each image counts when as many patients as there are, are drawn with replacement."""
+    _, index = np.unique(np.asarray(patients), return_inverse=True)
+    n = index.max() + 1
+    draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    return np.stack([np.bincount(draw, minlength=n) for draw in draws])[:, index]

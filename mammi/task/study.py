@@ -1,0 +1,109 @@
+"""A whole study on one's own labelled images: fit a target, fit a dissector, annotate, and doubt the result.
+
+The control is the target's twin with random weights: where its outputs rank the labels as well, the study has failed
+and says so, whatever the words look like.
+"""
+import json
+import logging
+
+import pandas as pd
+
+from mammi.backbone import fill, read
+from mammi.errors import BadInput
+from mammi.evaluation.ranking import compare
+from mammi.evidence import Evidence
+from mammi.files import digest
+from mammi.run_folder import RunFolder
+from mammi.task.annotate import annotate
+from mammi.task.fit_dissector import fit_dissector, spoken
+from mammi.task.fit_target import fit_target, labels_of
+from mammi.task.study_view import auroc_picture, summarise
+
+log = logging.getLogger(__name__)
+WORDS = ("top_concept", "hit", "hit_lemma", "hit_synonym", "purity", "images_selected")  # of neurons.csv
+FACTS = ("hit", "hit_lemma", "hit_synonym", "f1", "purity")                              # of metrics.json
+
+
+def study(target, twin, dissector, train, val, probing_set, concept_set, selection, method, evaluation, fit, cache,
+          batch_size, seed, out):
+    """Leave ``study.csv`` (a row per label), ``auroc.png``, ``metrics.json`` and a run folder each for target and twin.
+
+    target, twin   :class:`~mammi.target.base.TorchTarget` of one architecture; ``twin`` stays as it is, random
+    dissector      :class:`~mammi.dissector.locked_text.LockedText` without weights
+    train, val     probing sets with labels, ``train`` with texts: for fitting, and for the cards' numbers
+    probing_set    images of other patients: annotation and all reported numbers
+    fit            {"target": options of ``fit_target``, "dissector": options of ``fit_dissector``}
+
+    Fitted weights lie in the cache under all they were computed from; a second run only reads them. AUROC is over
+    labels with at least 10 positives and negatives, see :func:`mammi.evaluation.ranking.compare`.
+    """
+    _check_apart(train, probing_set)
+    inputs = {"weights": target.fingerprint("final"), "fit": fit["target"]}
+    path, card = _fitted(cache, "target", inputs, train, val, seed, out, lambda there: fit_target(
+        target, train, val, there, seed=seed, **fit["target"]))
+    fill(target.module, read(path), path)
+    target.notes = (f"the target was fine-tuned on {train.name}, {len(train)} images",)
+    out.json("target_card.json", card)
+
+    inputs = {"weights": dissector.fingerprint, "fit": fit["dissector"], "texts": train.texts}
+    path, card = _fitted(cache, "dissector", inputs, train, val, seed, out, lambda there: fit_dissector(
+        dissector, train, val, there, seed=seed, **fit["dissector"]))
+    dissector.module.fill(read(path), path)
+    dissector.withheld, dissector.notes = tuple(card["withheld"]), train.notes
+    out.json("dissector_card.json", card)
+
+    facts, words = {}, []
+    for name, model in (("target", target), ("twin", twin)):
+        there = RunFolder(out.path / name, f"{out.name}: {name}", out.choices, out.overrides, out.seed)
+        _, metrics = annotate(model, probing_set, concept_set, dissector, selection, method, evaluation, cache,
+                              batch_size, there)
+        neurons = pd.read_csv(there.file("neurons.csv"))
+        words.append(neurons.set_index("name")[[c for c in WORDS if c in neurons]].add_suffix(f"_{name}"))
+        facts |= {f"{key.replace(fact, f'{fact}_{name}', 1)}": metrics.get(key) for fact in FACTS
+                  for key in (fact, f"{fact}_low", f"{fact}_high")}
+    scores = _scores(target, twin, probing_set, dissector, selection, cache, batch_size)
+    table, ranks = compare(scores, labels_of(probing_set, target.classes), target.classes, probing_set.patients, seed)
+    table = table.join(pd.concat(words, axis=1), on="label")
+    facts = {"images": len(probing_set), "patients": len(set(probing_set.patients)), **ranks, **facts}
+
+    out.csv("study.csv", table)
+    auroc_picture(table, facts, probing_set.name, out.file("auroc.png"))
+    notes = [*probing_set.notes, *target.notes, *dissector.notes]
+    out.about(names={"target": target.name, "twin": twin.name, "probing_set": probing_set.name,
+                     "dissector": dissector.name}, synthetic=probing_set.synthetic, train=len(train), val=len(val),
+              notes=notes)
+    out.json("metrics.json", facts)
+    summarise(table, facts, notes, out.path)
+    return table, facts
+
+
+def _check_apart(train, probing_set):
+    """Reporting on images, or on patients, that were fitted on would make every number worthless."""
+    for what, ours, theirs in (("images", train.keys, probing_set.keys),
+                               ("patients", train.patients, probing_set.patients)):
+        if shared := set(ours) & set(theirs):
+            raise BadInput(f"{len(shared)} {what} are both in the training set {train.name} and in the probing set "
+                           f"{probing_set.name}; choose other splits (task.train.split, probing_set.split)")
+
+
+def _fitted(cache, kind, inputs, train, val, seed, out, compute):
+    """(path of the weights, card) of an earlier run with the same inputs, else computed.
+
+    The card is written last, so a folder that has it is whole; an interrupted fit begins again.
+    """
+    key = digest(f"study {kind} 1", inputs, train.keys, train.labels, val.keys, seed)
+    there = RunFolder(cache.root / "models" / key, f"{out.name}: {kind}", out.choices, out.overrides, out.seed)
+    card = there.path / "card.json"
+    if card.is_file():
+        log.info("%s: fitted before, weights in %s", kind, there.path)
+    else:
+        compute(there)
+    return there.path / "weights.safetensors", json.loads(card.read_text())
+
+
+def _scores(target, twin, images, dissector, selection, cache, batch_size):
+    """{"target", "twin": (P, L) logits, "dissector": (P, L) cosines with the label names in the set's template}."""
+    one, other = (Evidence(model, images, None, dissector, selection, cache, batch_size) for model in (target, twin))
+    queries = [f"{images.template} {spoken(name)}".strip() for name in target.classes]
+    return {"target": one.read(["final"])["final"], "twin": other.read(["final"])["final"],
+            "dissector": one.image_embeddings() @ one.text_embeddings(queries).T}

@@ -1,0 +1,95 @@
+"""AUROC against pair counting and scikit-learn, the bootstrap against drawing patients one by one."""
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from mammi.errors import BadInput
+from mammi.evaluation.ranking import auroc, compare, patient_weights
+
+
+def by_pairs(scores, truth):
+    wins = [1 if a > b else .5 if a == b else 0
+            for a, yes in zip(scores, truth) if yes for b, no in zip(scores, truth) if not no]
+    return sum(wins) / len(wins)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
+def test_auroc_counts_pairs_and_ties_by_half(pairs):
+    scores, truth = np.array([s for s, _ in pairs], float), np.array([t for _, t in pairs])
+    if truth.all() or not truth.any():
+        assert np.isnan(auroc(scores, truth))
+    else:
+        assert auroc(scores, truth) == pytest.approx(by_pairs(scores, truth))
+        assert auroc(scores, truth) == pytest.approx(roc_auc_score(truth, scores))
+
+
+def test_weights_are_repeated_images():
+    rng = np.random.default_rng(0)
+    scores, truth = rng.integers(0, 6, 40).astype(float), rng.random(40) < .4
+    weights = rng.integers(0, 4, (450, 40))  # more than one block
+    expected = [by_pairs(np.repeat(scores, w), np.repeat(truth, w)) for w in weights]
+    np.testing.assert_allclose(auroc(scores, truth, weights), expected)
+
+
+def test_a_resample_without_positives_is_nan():
+    assert np.isnan(auroc(np.arange(3.), np.array([True, False, False]), np.array([[0, 1, 1]]))).all()
+
+
+def test_patients_are_drawn_whole():
+    patients = ["b", "a", "b", "c", "a", "b"]
+    weights = patient_weights(patients, 500, seed=3)
+    assert weights.shape == (500, 6)
+    for one in ("a", "b", "c"):
+        columns = weights[:, [p == one for p in patients]]
+        assert (columns == columns[:, :1]).all()
+    assert (weights[:, [1, 0, 3]].sum(1) == 3).all()  # as many patients as there are
+    assert abs(weights.mean() - 1) < .1
+    assert (weights == patient_weights(patients, 500, seed=3)).all()
+    assert (weights != patient_weights(patients, 500, seed=4)).any()
+
+
+def world(n, strength, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((n, 3)) < [.3, .5, .01]).astype(np.float32)
+    truth[0] = np.nan
+    noise = rng.standard_normal((2, n, 3))
+    return {"target": strength * np.nan_to_num(truth) + noise[0], "twin": noise[1]}, truth, [str(i // 2) for i in
+                                                                                               range(n)]
+
+
+def test_compare_judges_labels_with_enough_positives():
+    scores, truth, patients = world(200, 2.)
+    table, facts = compare(scores, truth, ["a", "b", "rare"], patients, seed=0, resamples=300)
+    assert table["auroc_target"].notna().tolist() == [True, True, False] and facts["labels_judged"] == 2
+    assert table["images"].tolist() == [199] * 3
+    for k in (0, 1):
+        row = table.iloc[k]
+        assert row["auroc_target"] == pytest.approx(roc_auc_score(truth[1:, k], scores["target"][1:, k]))
+        assert row["auroc_target_low"] < row["auroc_target"] < row["auroc_target_high"]
+        assert row["auroc_difference"] == pytest.approx(row["auroc_target"] - row["auroc_twin"])
+    assert facts["auroc_target"] == pytest.approx(table["auroc_target"].mean())
+    assert facts["target_beats_random_twin"] == "succeeded"
+
+
+def test_a_target_no_better_than_its_twin_has_failed():
+    scores, truth, patients = world(200, 0.)
+    assert compare(scores, truth, ["a", "b", "rare"], patients, 0, 300)[1]["target_beats_random_twin"] == "failed"
+    scores["target"] = -world(200, 2.)[0]["target"]  # worse than chance
+    assert compare(scores, truth, ["a", "b", "rare"], patients, 0, 300)[1]["target_beats_random_twin"] == "failed"
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    """Means of 40 worlds where target and twin are equally good: the difference's interval holds 0 in most."""
+    holds = 0
+    for seed in range(40):
+        facts = compare(*world(120, 0., seed)[:2], ["a", "b", "rare"], world(120, 0., seed)[2], seed, 200)[1]
+        holds += facts["auroc_difference_low"] <= 0 <= facts["auroc_difference_high"]
+    assert holds >= 33
+
+
+def test_too_few_positives_anywhere_is_an_error():
+    scores, truth, patients = world(15, 1.)
+    with pytest.raises(BadInput, match="no label has 10 positives"):
+        compare(scores, truth, ["a", "b", "rare"], patients, 0, 10)
