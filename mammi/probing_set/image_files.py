@@ -1,5 +1,6 @@
 """Image files: finding, naming and decoding them, and what identifies one: the hash of its bytes."""
 import io
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,8 +71,9 @@ def existing(root, *parts):
 
 
 def find_images(folder, extensions, recursive):
-    """Image files below ``folder``, sorted by path."""
-    entries = sorted(p for p in (folder.rglob("*") if recursive else folder.iterdir()) if p.is_file())
+    """Image files below ``folder``, sorted by path; linked folders are entered."""
+    walk = os.walk(folder, followlinks=True) if recursive else [next(os.walk(folder))]
+    entries = sorted(Path(where, name) for where, _, names in walk for name in names if not name.startswith("."))
     files = [p for p in entries if p.suffix.lower() in tuple(extensions)]
     if not files:
         kinds = ", ".join(sorted({p.suffix or p.name for p in entries})[:5])

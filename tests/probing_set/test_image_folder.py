@@ -161,6 +161,15 @@ def test_repeated_names_in_sub_folders_get_paths(tmp_path):
         ImageFolder(tmp_path, recursive=False)
 
 
+def test_linked_folders_are_entered_and_hidden_files_are_not_images(tmp_path):
+    for sub in ("scans", "mine"):
+        (tmp_path / sub).mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "scans" / "1.png")
+    (tmp_path / "scans" / "._1.png").write_bytes(b"what some systems leave beside a copied file")
+    (tmp_path / "mine" / "linked").symlink_to(tmp_path / "scans")
+    assert ImageFolder(tmp_path / "mine").ids == ("1.png",)
+
+
 def test_patients_from_the_file_name(root):
     assert ImageFolder(root, patient_pattern=r"^(\d+)_").patients == ("11", "11", "22", "33")
     with pytest.raises(BadInput, match="no group 1 in 11_a.png"):
