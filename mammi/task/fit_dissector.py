@@ -16,15 +16,17 @@ MAX_SCALE = 50.0                   # of the logits, as a factor on cosines
 OWN, SHARPNESS = .3, 10.0          # loss=soft: weight of an image's own sentence; sharpness of the label similarity
 
 
-def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="nce", weight_decay=.05, warm_up=.15,
-                  jitter=.1, seed=0):
+def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="nce", draws=4, weight_decay=.05,
+                  warm_up=.15, jitter=.1, seed=0):
     """Fit a :class:`~mammi.dissector.locked_text.LockedText`; leave ``weights.safetensors``, ``card.json`` in ``out``.
 
-    train, val  probing sets; ``train.texts`` gives each image's sentences, of which one is drawn per epoch. Images
-                without a sentence are left out. ``val`` is what the result is measured on: labels, texts, or both
+    train, val  probing sets; ``train.texts`` gives each image's sentences, images without one are left out; ``val`` is
+                what the result is measured on: its labels, its texts, or both
     loss        ``nce``: an image finds its sentence in the batch and a sentence its image, a sentence that occurs
                 twice being right twice; no label is looked at. ``soft``: besides, to the degree that labels agree
                 (:func:`label_profiles`); needs ``train.labels``
+    draws       sentences that are drawn for an image each time it is seen; the loss is averaged over as many tables of
+                one sentence per image (they cost little: a sentence is embedded once, before)
     lr          peak of a one-cycle schedule that rises for the share ``warm_up`` of all steps; AdamW
     jitter      contrast and brightness, as in ``fit_target``; no flips: left and right matter. None where the tower is
                 frozen: its maps are computed once, and only the projections are trained
@@ -32,12 +34,14 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
     """
     if loss not in LOSSES:
         raise BadInput(f"task.loss={loss}: {near(str(loss), LOSSES)}")
+    if draws < 1:
+        raise BadInput(f"task.draws={draws}: expected at least one sentence per image")
     texts = Texts(train, dissector.text_encoder)
     if len(texts.images) < batch_size:
         raise BadInput(f"{len(texts.images)} training images with sentences are fewer than batch_size={batch_size}")
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    module = dissector.module
+    module = dissector.module.to(memory_format=torch.channels_last)
     vectors = torch.from_numpy(texts.vectors).to(dissector.device)
     if not dissector.card:
         module.text_mean.copy_(vectors[texts.flat].mean(0))
@@ -49,14 +53,18 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
 
     losses = []
     for at in track(list(shuffled(len(texts.images), batch_size, epochs, rng)), "training"):
-        positions, drawn = texts.images[at], texts.draw(at, rng)
+        positions = texts.images[at]
         x = maps[positions]
         module.train()
         tokens = module.project_map(x if module.tower.frozen else module.tower(augmented(x, jitter, rng)))
-        cosines = normalize(tokens.mean((1, 2)), dim=1) @ normalize(module.project_text(vectors[drawn]), dim=1).T
-        own = torch.from_numpy(drawn[:, None] == drawn).to(cosines)
-        alike = None if profiles is None else torch.from_numpy(profiles[0][positions] @ profiles[1][drawn].T).to(own)
-        value = contrast(cosines * module.log_scale.exp().clamp(max=MAX_SCALE), own, alike)
+        rows = normalize(tokens.mean((1, 2)), dim=1) * module.log_scale.exp().clamp(max=MAX_SCALE)
+        value = 0
+        for _ in range(draws):
+            drawn = texts.draw(at, rng)
+            logits = rows @ normalize(module.project_text(vectors[drawn]), dim=1).T
+            own = torch.from_numpy(drawn[:, None] == drawn).to(logits)
+            alike = torch.from_numpy(profiles[0][positions] @ profiles[1][drawn].T).to(own) if profiles else None
+            value = value + contrast(logits, own, alike) / draws
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -67,11 +75,13 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
     module.eval()
 
     module.round()
+    withheld = texts.withheld(train.label_names)
     card = {"name": dissector.name, "seed": seed, "command": out.overrides, "train": about(train),
             "validation": about(val), "images_without_sentence": len(train) - len(texts.images),
             "sentences": len(texts.unique), "loss": loss, "epochs": epochs, "lr": lr, "batch_size": batch_size,
-            "weight_decay": weight_decay, "jitter": jitter, "final_loss": float(np.mean(losses[-50:])),
-            "withheld": texts.withheld(train.label_names), **measure(dissector, val, val_maps),
+            "draws": draws, "weight_decay": weight_decay, "warm_up": warm_up, "jitter": jitter,
+            "final_loss": float(np.mean(losses[-50:])), "withheld": withheld,
+            **measure(dissector, val, val_maps, withheld),
             "golden": dissector.golden(), "versions": versions()}
     dissector.save(out.file("weights.safetensors"), card)
     out.json("card.json", card)
@@ -150,8 +160,10 @@ def label_profiles(images, texts):
 
 
 @torch.no_grad()
-def measure(dissector, images, maps):
+def measure(dissector, images, maps, withheld=()):
     """Zero-shot AUROC of the label names in the set's template, and retrieval of an image's own sentence.
+
+    The AUROC's means are over all labels, those of the training text and those ``withheld`` from it; None of nothing.
 
     ``retrieval`` is the share of other sentences (not the same words) that an image's first sentence beats; chance .5.
     """
@@ -161,7 +173,11 @@ def measure(dissector, images, maps):
     if images.labels is not None:
         queries = [f"{images.template} {spoken(name)}".strip() for name in images.label_names]
         found["zero_shot_auroc"] = aurocs(rows @ dissector.embed_texts(queries).T, images.labels, images.label_names)
-        found["zero_shot_auroc_mean"] = _mean(found["zero_shot_auroc"])
+        for part, names in (("mean", images.label_names),
+                            ("mean_seen", [n for n in images.label_names if spoken(n) not in withheld]),
+                            ("mean_withheld", [n for n in images.label_names if spoken(n) in withheld])):
+            values = [found["zero_shot_auroc"][n] for n in names if n in found["zero_shot_auroc"]]
+            found[f"zero_shot_auroc_{part}"] = float(np.mean(values)) if values else None
     if images.texts is not None:
         pairs = [(i, own[0]) for i, own in enumerate(images.texts) if own]
         sentences = np.array([s for _, s in pairs])
@@ -183,7 +199,3 @@ class _Eyes:
     def prepare(self, batch):
         x, tower = self.dissector.prepare(batch), self.dissector.module.tower
         return tower(x) if tower.frozen else x
-
-
-def _mean(scores):
-    return float(np.mean(list(scores.values()))) if scores else None
