@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Low modules: values, files, words, generators. Each may import what stands before it.
-LOW = ("errors", "types", "files", "text_files", "progress", "openi", "lemma", "synonyms", "selection", "matching", "text_encoder",
-       "phantom", "backbone", "cache")
+LOW = ("errors", "types", "files", "text_files", "progress", "openi", "lemma", "synonyms", "selection", "matching",
+       "text_encoder", "phantom", "backbone", "cache")
 OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation")
 STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet")
 MAY_IMPORT = {
