@@ -50,7 +50,11 @@ def build(cfg, name):
         return RunFolder(job.runtime.output_dir, cfg.name, OmegaConf.to_container(job.runtime.choices),
                          list(job.overrides.task), cfg.seed)
     value = cfg.task[name] if name in cfg.task else cfg[name]
-    return instantiate(value) if OmegaConf.is_config(value) else value
+    if not OmegaConf.is_config(value):
+        return value
+    if empty := sorted(OmegaConf.missing_keys(value)):
+        raise MissingAsset(f"{name}.{empty[0]} has no value: give {name}.{empty[0]}=...")
+    return instantiate(value)
 
 
 def teach(error):
