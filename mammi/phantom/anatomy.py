@@ -49,7 +49,7 @@ class Chest:
 
     def _lungs(self, rng):
         y, u = self.y, self.u
-        air = between(rng, .25, 1) if "Emphysema" in self.findings else np.float32(0)
+        air = between(rng, .12, .95) if "Emphysema" in self.findings else np.float32(0)
         self.air = air
         half = around(rng, .73, .035)
         t = np.abs((y - around(rng, .13, .02)) / around(rng, .9, .03)).clip(max=.9999)
@@ -61,7 +61,7 @@ class Chest:
         self.cage = soft((self.width - u) / self.edge) * (t < .999)
         raised = {sign: 0.0 for sign in (-1, 1)}
         if "Atelectasis" in self.findings:
-            raised[self.findings["Atelectasis"].sides[0]] = between(rng, .0, .11)
+            raised[self.findings["Atelectasis"].sides[0]] = between(rng, .02, .12)
         flat = air * between(rng, .5, .8)
         base = around(rng, .47, .04) + .09 * air
         dome = np.float32(1.5 * (1 - flat))
@@ -98,7 +98,8 @@ class Chest:
         self.image += around(rng, .055, .012) * front * inside * soft((u - .25) / .08)
         collar = -.60 - .10 * (u - .1) - .05 * np.sin((u - .1) * 5) + self.per_side(*rng.normal(0, .025, 2))
         extent = soft((u - .07) / .02) * soft((.8 - u) / .03) * self.body
-        self.image += .13 * np.exp(-((y - collar) / .03) ** 4) * extent
+        plate = ((y - collar) / .03) ** 2
+        self.image += .13 * np.exp(-plate * plate) * extent
         blade = u - self.width * .93 - .25 * (y + .35) ** 2 + self.per_side(*rng.normal(0, .04, 2))
         self.image += around(rng, .035, .012) * bump(blade / .02) * soft((-.05 - y) / .05) * soft((y + .62) / .04)
 
@@ -130,7 +131,7 @@ class Chest:
 
     def _heart(self, rng):
         large = "Cardiomegaly" in self.findings
-        ratio = between(rng, .51, .64) if large else around(rng, .45, .026) - .04 * self.air
+        ratio = between(rng, .48, .61) if large else around(rng, .45, .028) - .04 * self.air
         half = ratio * self.half * 1.04
         x, y = half * .38 + .02, around(rng, .27, .02) - .03 * large
         tall = .27 + .24 * (ratio - .45)

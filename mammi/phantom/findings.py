@@ -11,9 +11,9 @@ from mammi.phantom.shapes import around, between, bump, soft
 ZONE_HEIGHT = {"upper": -.38, "mid": .0, "lower": .3}
 
 
-def spot(rng, where):
+def spot(rng, where, scatter=.05):
     """(distance from the midline, height) of a focus in the zone of ``where``."""
-    return between(rng, .28, .52), ZONE_HEIGHT[where.zone] + around(rng, 0, .05)
+    return between(rng, .28, .52), np.minimum(ZONE_HEIGHT[where.zone] + around(rng, 0, scatter), np.float32(.4))
 
 
 def half(chest, sign):
@@ -28,9 +28,9 @@ def atelectasis(chest, rng, where):
     for _ in range(2 if where.many else 1):
         slope, x, length = between(rng, -.3, .3), between(rng, .3, .5), between(rng, .12, .24)
         drop = chest.y - between(rng, .12, .36) - slope * (chest.u - x)
-        opacity += np.exp(-(drop / .022) ** 2) * soft((length - np.abs(chest.u - x)) / .02)
+        opacity += np.exp(-(drop / .024) ** 2) * soft((length - np.abs(chest.u - x)) / .02)
     opacity = opacity.clip(max=1.2) * half(chest, sign) * chest.inside
-    chest.image += between(rng, .07, .24) * opacity
+    chest.image += between(rng, .08, .34) * opacity
     return opacity
 
 
@@ -77,19 +77,20 @@ def consolidation(chest, rng, where):
     opacity = patch(chest, rng, where, 1, (.15, .24), 9, .3)
     x, y = between(rng, .28, .52), ZONE_HEIGHT[where.zone] - between(rng, .03, .12)
     opacity *= soft((chest.y - y - .12 * (chest.u - x)) / (1.2 * chest.edge))
-    chest.image += between(rng, .12, .32) * opacity
+    chest.image += between(rng, .16, .36) * opacity
     return opacity
 
 
 def disc(chest, rng, where, sign, radius, sharp):
-    x, y = spot(rng, where)
+    """A round focus on the side ``sign``; several lie further apart."""
+    x, y = spot(rng, where, .13 if where.many else .05)
     d = np.sqrt((chest.u - x) ** 2 + (chest.y - y) ** 2) / radius
     return soft((1 - d + .06 * chest.low) * sharp) * half(chest, sign) * chest.cage
 
 
 def mass(chest, rng, where):
-    opacity = disc(chest, rng, where, where.sides[0], between(rng, .09, .17), 10)
-    chest.image += between(rng, .07, .28) * opacity
+    opacity = disc(chest, rng, where, where.sides[0], between(rng, .10, .17), 10)
+    chest.image += between(rng, .12, .32) * opacity
     return opacity
 
 
@@ -98,14 +99,14 @@ def nodule(chest, rng, where):
     opacity = np.zeros_like(chest.x)
     for k in range(count):
         sign = where.sides[k % len(where.sides)]
-        opacity = np.maximum(opacity, disc(chest, rng, where, sign, between(rng, .035, .06), 5))
-    chest.image += between(rng, .17, .32) * opacity
+        opacity = np.maximum(opacity, disc(chest, rng, where, sign, between(rng, .045, .07), 5))
+    chest.image += between(rng, .24, .42) * opacity
     return opacity
 
 
 def edema(chest, rng, where):
     """Haze around the hila, thick vessels, short lines at the base."""
-    strength = between(rng, .15, 1)
+    strength = between(rng, .05, .9)
     r2 = ((chest.u - .24) / .25) ** 2 + ((chest.y - .02) / .34) ** 2
     opacity = np.exp(-r2 * between(rng, .6, 1.1)) * chest.lung
     lines = np.cos(TURN / .045 * chest.y).clip(0) ** 2 * soft((chest.u - chest.width + .14) / .02) * soft(
@@ -123,30 +124,30 @@ def fibrosis(chest, rng, where):
     net = np.maximum(a, b).clip(.55) - .55
     down = chest.y - between(rng, 0, .12) if where.zone == "lower" else -.15 - between(rng, 0, .12) - chest.y
     opacity = soft(down / .07) * chest.lung * (.55 + .45 * soft((chest.u - .35) / .05))
-    chest.image += between(rng, .06, .36) * net * opacity
+    chest.image += between(rng, .08, .60) * net * opacity
     return opacity
 
 
 def pleural_thickening(chest, rng, where):
     """A bright seam inside the ribs, at the apex or along the side; its inner border is uneven."""
-    thick = between(rng, .06, .11) * (1 + .25 * chest.low)
+    thick = between(rng, .08, .14) * (1 + .25 * chest.low)
     seam = soft((chest.u - chest.width + thick) / chest.edge) * chest.cage
     if where.zone == "apical":
         extent = soft((-.30 - chest.y) / .05)
     else:
         extent = soft((chest.y + .3) / .05) * soft((.38 - chest.y) / .06)
     opacity = seam * extent * sum(half(chest, sign) for sign in where.sides)
-    chest.image += between(rng, .24, .38) * opacity
+    chest.image += between(rng, .28, .5) * opacity
     return opacity
 
 
 def hernia(chest, rng, where):
     """Air over fluid behind the heart."""
-    radius, x, y = between(rng, .07, .14), between(rng, 0, .14), between(rng, .28, .40)
+    radius, x, y = between(rng, .11, .17), between(rng, 0, .14), between(rng, .28, .40)
     d = np.sqrt((chest.x - x) ** 2 + (chest.y - y) ** 2) / radius
     opacity = soft((1 - d) * 12)
     fluid = soft((chest.y - y - .02) / .012)
-    chest.image += between(rng, .15, 1) * (opacity * (.08 * fluid - .26 * (1 - fluid)) + .12 * bump((d - .95) / .09))
+    chest.image += between(rng, .4, 1.6) * (opacity * (.08 * fluid - .26 * (1 - fluid)) + .12 * bump((d - .95) / .09))
     return opacity
 
 
@@ -158,7 +159,7 @@ def pneumothorax(chest, rng, where):
     opacity = soft(gap / chest.edge) * half(chest, sign) * chest.lung
     line = np.exp(-(gap / .014) ** 2) * half(chest, sign) * chest.lung
     air = chest.soft_tissue - chest.aeration - .03 + .06 * chest.ribs
-    chest.image += between(rng, .5, 1) * opacity * (air - chest.image) + between(rng, .02, .15) * line
+    chest.image += between(rng, .5, 1) * opacity * (air - chest.image) + between(rng, .02, .2) * line
     return opacity
 
 
@@ -166,12 +167,12 @@ def effusion(chest, rng, where):
     """Fluid that rises towards the side wall."""
     opacity = np.zeros_like(chest.x)
     for sign in where.sides:
-        level = between(rng, .24, .56) - 1.2 * (chest.u - .3).clip(0) ** 2
+        level = between(rng, .26, .66) - 1.2 * (chest.u - .3).clip(0) ** 2
         fluid = soft((chest.y - level) / (1.5 * chest.edge)) * half(chest, sign)
         opacity = np.maximum(opacity, fluid)
     opacity = opacity * chest.inside * soft((.8 - chest.y) / .05)
     filled = np.maximum(chest.image, chest.soft_tissue + .10)
-    chest.image += .85 * opacity * (filled - chest.image)
+    chest.image += between(rng, .10, .72) * opacity * (filled - chest.image)
     return opacity * soft((chest.floor + .12 - chest.y) / chest.edge)
 
 

@@ -55,5 +55,6 @@ def located(weights):
     if not path.is_file():
         shipped = sorted(p.name for p in WEIGHTS.glob("target_*.safetensors"))
         raise MissingAsset(f"target.weights: there is no {path}. Shipped: {', '.join(shipped) or 'none'}. "
-                           "Train one with `python run.py task=fit_target`, or set target.weights=null for random ones")
+                           "Next: target.seed=0, 1 or 2 for these; target.weights=null for random ones; or train some: "
+                           "python run.py task=fit_target target.weights=null")
     return path
