@@ -40,7 +40,7 @@ def summarise(names, annotations, neurons, metrics, notes, synthetic, folder):
     console.print(numbers)
     for key, value in metrics.items():
         if key.endswith("_note") and value:
-            console.print(f"[dim]{key.removesuffix('_note')}: {value}[/]")
+            console.print(f"[dim]{key.removesuffix('_note')}: {value.split(' Next')[0]}[/]")  # whole in metrics.json
     for note in notes:
         console.print(f"[yellow]{note}[/]")
     kind = "SYNTHETIC images: nothing here is a clinical result." if synthetic else "Real images."

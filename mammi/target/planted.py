@@ -18,7 +18,7 @@ class Planted(Target):
 
     names       masks that get a unit
     noise       0: an exact oracle
-    saturation  steepness; large values make a unit all or nothing
+    saturation  steepness; at 12 a finding of typical extent (0.15) has 0.97 and an absent one 0.0002
     pairs       OR-units [[a, b], ...]: z is the larger one's, either name is right
     random      that many units of pure noise; unit i is judged by the i-th name, as a control
     oracle      False leaves the oracle units out, so that controls stand alone
@@ -27,7 +27,7 @@ class Planted(Target):
     name = "planted"
     needs_masks = True
 
-    def __init__(self, names, noise=0.0, saturation=6.0, pairs=(), random=0, oracle=True, seed=0, layer="final",
+    def __init__(self, names, noise=0.0, saturation=12.0, pairs=(), random=0, oracle=True, seed=0, layer="final",
                  activation="logit"):
         if layer != "final":
             raise BadInput(f"target.layer={layer}: planted units are one layer, final")

@@ -27,9 +27,9 @@ def read(target, **kwargs):
 def test_oracle_units_follow_the_formula():
     got = read(Planted(NAMES)).pooled.numpy()
     z = 0.7 + 0.3 * (4 / 100) ** 0.5 / 0.15
-    assert np.isclose(got[0, 0], 1 / (1 + np.exp(-6 * (z - 0.7))))
-    assert np.isclose(got[2, 0], 1 / (1 + np.exp(6 * 0.7)))
-    assert np.isclose(got[1, 2], 1 / (1 + np.exp(-6 * 0.6))), "extent counts up to twice 0.15"
+    assert np.isclose(got[0, 0], 1 / (1 + np.exp(-12 * (z - 0.7))))
+    assert np.isclose(got[2, 0], 1 / (1 + np.exp(12 * 0.7)))
+    assert np.isclose(got[1, 2], 1 / (1 + np.exp(-12 * 0.6))), "extent counts up to twice 0.15"
     assert (got.argmax(0) == [0, 1, 1]).all()
 
 
