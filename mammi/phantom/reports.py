@@ -10,7 +10,8 @@ MIDDLE = {"right": "the right middle lobe", "left": "the lingula", "bilateral": 
 # What Open-i says of a finding whose name is withheld, where the keyword search knows only the name
 PARAPHRASES = {"Emphysema": re.compile(r"\bhyper-?(inflat|expan|lucen|aerat)|\bflatten\w*( \w+){0,4} (hemi)?diaphragm|"
                                        r"\bcopd\b|\bobstructive (lung|pulmonary|airway)", re.IGNORECASE)}
-MATCHED = .6       # share of Open-i sentences that speak of the image; the others are neutral ones, any image's
+MATCHED = .6       # share of Open-i sentences that speak of the image; the others are neutral, any image's
+ONE_WORD = .5      # share of neutral ones that are cut down to a prompt with one of their words
 SEVERAL = .4       # share of captions that tell all of the image
 DENIED = .35       # share of those that end in a denial
 
@@ -78,11 +79,19 @@ def prompt(facts, rng):
 
 
 def report_sentence(facts, rng):
-    """A sentence of a real report: one that asserts a finding or device of the image, or a neutral one."""
+    """A sentence of a real report: one that asserts a finding or device of the image, or a neutral one.
+
+    Some neutral ones are cut down to the template with one of their words. Being any image's, they teach that most
+    words say nothing about what is to see; without them such words land anywhere.
+    """
     groups, neutral = open_i()
     names = [*(facts.findings or [openi.NO_FINDING]), *facts.devices]
     matched = groups[_any(names, rng)]
-    return _any(matched if matched and rng.random() < MATCHED else neutral, rng)
+    if matched and rng.random() < MATCHED:
+        return _any(matched, rng)
+    sentence = _any(neutral, rng)
+    words = [w for w in re.findall(r"[a-z]{4,}", sentence.lower()) if w not in own_words()]
+    return f"{TEMPLATE} {_any(words, rng)}" if words and rng.random() < ONE_WORD else sentence
 
 
 @lru_cache(maxsize=1)
@@ -97,6 +106,13 @@ def open_i():
                   for other, group in groups.items()}
         groups[name] += paraphrased
     return {name: _allowed(group) for name, group in groups.items()}, _allowed(neutral)
+
+
+@lru_cache(maxsize=1)
+def own_words():
+    """Words that generated sentences use."""
+    groups = [*FINDINGS.values(), *DEVICES.values(), *PROMPTS.values(), NORMAL, [text for text, _ in DENIALS]]
+    return frozenset(re.findall(r"[a-z]+", " ".join(text for group in groups for text in group).lower()))
 
 
 def _allowed(sentences):
