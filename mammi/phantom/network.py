@@ -4,7 +4,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-GROWTH, BOTTLENECK, STEM, BLOCKS = 16, 32, 16, (3, 6, 4)
+GROWTH, BOTTLENECK, STEM, BLOCKS = 16, 32, 32, (2, 6, 4)
 
 
 class DenseLayer(nn.Module):
