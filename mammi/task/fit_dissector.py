@@ -85,6 +85,7 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
             "golden": dissector.golden(), "versions": versions()}
     dissector.save(out.file("weights.safetensors"), card)
     out.json("card.json", card)
+    dissector.card, dissector.withheld = card, tuple(withheld)
     return card
 
 

@@ -106,14 +106,16 @@ def test_frozen_tower_is_seen_once_and_kept(tmp_path):
 def test_withheld_is_what_no_sentence_says(tmp_path):
     train = Corners()
     train.texts = tuple(tuple(t for t in own if "lower left" not in t.lower()) for own in train.texts)
-    card = fit_dissector(dissector(), train, Corners(32, 1), RunFolder(tmp_path), epochs=1, lr=1e-3, batch_size=16)
-    assert card["withheld"] == ["lower left"]
+    one = dissector()
+    card = fit_dissector(one, train, Corners(32, 1), RunFolder(tmp_path), epochs=1, lr=1e-3, batch_size=16)
+    assert card["withheld"] == ["lower left"] and one.withheld == ("lower left",)
+    assert card["zero_shot_auroc_mean_withheld"] == card["zero_shot_auroc"].get("lower left")
     assert card["images_without_sentence"] == (train.which == 2).sum()
 
 
 @pytest.mark.parametrize("train, more, message", [
     (Corners(texts=False), {}, "no texts.*phantom_train_texts"), (Corners(8), {}, "fewer than batch_size"),
-    (Corners(), {"loss": "sfot"}, "soft")])
+    (Corners(), {"loss": "sfot"}, "soft"), (Corners(), {"draws": 0}, "draws=0")])
 def test_bad_input_teaches_and_leaves_nothing(train, more, message, tmp_path):
     with pytest.raises(BadInput, match=message):
         fit_dissector(dissector(), train, Corners(32, 1), RunFolder(tmp_path), **{**SETTINGS, **more})
