@@ -9,14 +9,16 @@ RESAMPLES = 2000
 BLOCK = 200  # resamples at a time
 
 
-def compare(scores, truth, labels, patients, seed, resamples=RESAMPLES):
+def compare(scores, truth, labels, patients, seed, controls=("twin",), resamples=RESAMPLES):
     """(DataFrame with a row per label, facts): AUROC of each scorer, with 95 % intervals by resampling patients.
 
-    scores  {"target": (P, L), "twin": (P, L), ... any others}; truth (P, L) of 1, 0, NaN for unknown
+    scores    {"target": (P, L), ... (P, L)}; truth (P, L) of 1, 0, NaN for unknown
+    controls  names in ``scores``: ``target_less_<control>`` is the target's AUROC less the control's, on the same
+              resamples
 
-    ``difference`` is the target's AUROC less its twin's, on the same resamples. ``facts`` has the means over the judged
-    labels, and ``target_beats_random_twin``: ``succeeded`` where the interval of the mean difference lies above 0, else
-    ``failed``. Raises :class:`BadInput` where no label has 10 positives and 10 negatives.
+    ``facts`` has the means over the judged labels, and for each control ``target_beats_<control>``: ``succeeded`` where
+    the interval of the mean difference lies above 0, else ``failed``. Raises :class:`BadInput` where no label has 10
+    positives and 10 negatives.
     """
     weights = patient_weights(patients, resamples, seed)
     points, samples, rows = [], [], []
@@ -28,26 +30,29 @@ def compare(scores, truth, labels, patients, seed, resamples=RESAMPLES):
             points.append({name: auroc(values[known, k], positive) for name, values in scores.items()})
             samples.append({name: auroc(values[known, k], positive, weights[:, known])
                             for name, values in scores.items()})
-            row |= _with_intervals(points[-1], samples[-1])
+            row |= _with_intervals(points[-1], samples[-1], controls)
         rows.append(row)
     if not points:
         raise BadInput(f"no label has {ENOUGH} positives and {ENOUGH} negatives among {len(truth)} images: nothing can "
                        "be judged; give more images to probing_set")
     facts = {"labels_judged": len(points)} | _with_intervals(
         {name: np.mean([p[name] for p in points]) for name in scores},
-        {name: np.mean([s[name] for s in samples], axis=0) for name in scores})
-    facts["target_beats_random_twin"] = "succeeded" if facts["auroc_difference_low"] > 0 else "failed"
+        {name: np.mean([s[name] for s in samples], axis=0) for name in scores}, controls)
+    for name in controls:
+        facts[f"target_beats_{name}"] = "succeeded" if facts[f"target_less_{name}_low"] > 0 else "failed"
     return pd.DataFrame(rows), facts
 
 
-def _with_intervals(point, sample):
-    point = point | {"difference": point["target"] - point["twin"]}
-    sample = sample | {"difference": sample["target"] - sample["twin"]}
+def _with_intervals(point, sample, controls):
+    """{name, name_low, name_high} of each AUROC and of each difference to a control."""
+    values = {f"auroc_{name}": (point[name], sample[name]) for name in point}
+    values |= {f"target_less_{name}": (point["target"] - point[name], sample["target"] - sample[name])
+               for name in controls}
     out = {}
-    for name, value in point.items():
-        values = sample[name][~np.isnan(sample[name])]
-        low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
-        out |= {f"auroc_{name}": float(value), f"auroc_{name}_low": float(low), f"auroc_{name}_high": float(high)}
+    for name, (value, resampled) in values.items():
+        resampled = resampled[~np.isnan(resampled)]
+        low, high = np.percentile(resampled, [2.5, 97.5]) if len(resampled) else (np.nan, np.nan)
+        out |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
     return out
 
 

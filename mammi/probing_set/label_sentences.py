@@ -3,6 +3,8 @@
 What comes out says no more than the labels do: it is NOT a report of the patient in the image. A dissector fitted on
 such sentences has been taught the label names, except those that ``phrases`` leave out on purpose.
 """
+import re
+
 import numpy as np
 
 from mammi import openi
@@ -10,7 +12,8 @@ from mammi.errors import BadInput, near
 
 FRAMES = ("{}.", "There is {}.", "The image shows {}.", "{} is seen.", "Findings of {}.", "In keeping with {}.",
           "{} is present.", "Appearance of {}.")
-MATCHED = .6    # share of Open-i sentences that assert a label of the image; the others are neutral ones, any image's
+MATCHED = .6    # share of Open-i sentences that assert a label of the image; the others are neutral, any image's
+ONE_WORD = .5   # share of neutral ones that are cut down to a prompt with one of their words
 SEVERAL = .4    # share of own sentences that name all labels of the image
 
 
@@ -31,6 +34,8 @@ class LabelSentences:
         self.phrases = {label: tuple(words) for label, words in phrases.items()}
         self.withhold, self.own, self.prompts = tuple(stem.lower() for stem in withhold), own, prompts
         self.openi, self.k, self.seed = openi, k, seed
+        every = " ".join(phrase for words in self.phrases.values() for phrase in words)
+        self._words = frozenset(re.findall(r"[a-z]+", every.lower()))
         said = [p for words in self.phrases.values() for p in words if self._withheld(p)]
         if said:
             raise BadInput(f"label sentences: the phrase {said[0]!r} contains a stem that is withheld: {withhold}")
@@ -60,8 +65,12 @@ class LabelSentences:
             return f"{template} {_bare(phrase)}".strip() if rng.random() < .5 else _bare(phrase)
         single, neutral = reports
         matched = single.get(_any(present, rng), ())
-        pool = matched if matched and rng.random() < MATCHED else neutral
-        return _any(pool, rng) if pool else _sentence(phrase, rng)
+        if matched and rng.random() < MATCHED:
+            return _any(matched, rng)
+        # Any image's word in the template teaches that most words say nothing of an image; else they land anywhere.
+        sentence = _any(neutral, rng)
+        words = [word for word in re.findall(r"[a-z]{4,}", sentence.lower()) if word not in self._words]
+        return f"{template} {_any(words, rng)}".strip() if words and rng.random() < ONE_WORD else sentence
 
     def _reports(self):
         single, neutral = openi.by_label()

@@ -1,16 +1,17 @@
 """A whole study on one's own labelled images: fit a target, fit a dissector, annotate, and doubt the result.
 
-The control is the target's twin with random weights: where its outputs rank the labels as well, the study has failed
-and says so, whatever the words look like.
+Two controls: the target's twin with random weights, and an image's mean brightness, the cheapest shortcut there is.
+Where they rank the labels as well as the target does, the study has failed and says so, whatever the words look like.
 """
 import json
 import logging
 
+import numpy as np
 import pandas as pd
 
 from mammi.backbone import fill, read
 from mammi.errors import BadInput
-from mammi.evaluation.ranking import compare
+from mammi.evaluation.ranking import auroc, compare
 from mammi.evidence import Evidence
 from mammi.files import digest
 from mammi.run_folder import RunFolder
@@ -62,7 +63,9 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
         facts |= {f"{key.replace(fact, f'{fact}_{name}', 1)}": metrics.get(key) for fact in FACTS
                   for key in (fact, f"{fact}_low", f"{fact}_high")}
     scores = _scores(target, twin, probing_set, dissector, selection, cache, batch_size)
-    table, ranks = compare(scores, labels_of(probing_set, target.classes), target.classes, probing_set.patients, seed)
+    scores["brightness"] = _shortcut(train, probing_set, target.classes, batch_size)
+    table, ranks = compare(scores, labels_of(probing_set, target.classes), target.classes, probing_set.patients, seed,
+                           controls=("twin", "brightness"))
     table = table.join(pd.concat(words, axis=1), on="label")
     facts = {"images": len(probing_set), "patients": len(set(probing_set.patients)), **ranks, **facts}
 
@@ -107,3 +110,15 @@ def _scores(target, twin, images, dissector, selection, cache, batch_size):
     queries = [f"{images.template} {spoken(name)}".strip() for name in target.classes]
     return {"target": one.read(["final"])["final"], "twin": other.read(["final"])["final"],
             "dissector": one.image_embeddings() @ one.text_embeddings(queries).T}
+
+
+def _shortcut(train, images, classes, batch_size):
+    """(P, L): an image's mean grey value, up or down as the label goes with it in ``train``."""
+    ours, theirs = (np.array([np.asarray(image.convert("L")).mean() for at in range(0, len(some), batch_size)
+                              for image in some.load(range(at, min(at + batch_size, len(some)))).images])
+                    for some in (images, train))
+    signs = []
+    for column in labels_of(train, classes).T:
+        known = ~np.isnan(column)
+        signs.append(-1 if auroc(theirs[known], column[known] == 1) < .5 else 1)  # without positives: as it is
+    return ours[:, None] * np.array(signs)

@@ -4,7 +4,8 @@ import numpy as np
 from mammi.files import replacing
 
 SCORERS = {"target": ("target", "#2a9d5c"), "twin": ("random-weight twin", "#8a8a8a"),
-           "dissector": ("dissector, zero-shot", "#4a6fa5")}
+           "brightness": ("mean brightness", "#d08c2a"), "dissector": ("dissector, zero-shot", "#4a6fa5")}
+CONTROLS = {"twin": "its random-weight twin", "brightness": "the mean brightness of an image"}
 
 
 def auroc_picture(table, facts, images, path):
@@ -16,18 +17,19 @@ def auroc_picture(table, facts, images, path):
 
     judged = table.dropna(subset="auroc_target").sort_values("auroc_target", kind="stable")
     at = np.arange(len(judged))
-    fig, ax = plt.subplots(figsize=(7, .42 * len(judged) + 1.4))
-    for shift, (name, (label, colour)) in zip((.2, 0, -.2), SCORERS.items()):
+    fig, ax = plt.subplots(figsize=(7, .5 * len(judged) + 1.8))
+    for shift, (name, (label, colour)) in zip((.27, .09, -.09, -.27), SCORERS.items()):
         value, low, high = (judged[f"auroc_{name}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
         ax.errorbar(value, at + shift, xerr=[(value - low).clip(0), (high - value).clip(0)], fmt="o", ms=4, lw=1,
                     color=colour, label=f"{label}, mean {_text(facts, f'auroc_{name}')}")
     ax.axvline(.5, color="black", lw=.6)
     ax.set(yticks=at, xlabel="AUROC, 95 % interval over patients", xlim=(0, 1))
     ax.set_yticklabels([f"{row.label} ({row.positives})" for row in judged.itertuples()])
-    ax.set_title(f"{images}, {facts['images']} images. Target beats its random-weight twin: "
-                 f"{facts['target_beats_random_twin']}", fontsize=9)
-    ax.legend(fontsize=7, loc="lower left")
-    fig.tight_layout()
+    verdicts = "; ".join(f"{what}: {facts[f'target_beats_{name}']}" for name, what in CONTROLS.items())
+    ax.set_title(f"{images}, {facts['images']} images. Target beats {verdicts}", fontsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+    fig.legend(fontsize=7, loc="lower center", ncols=2, frameon=False)
+    fig.tight_layout(rect=(0, .08, 1, 1))
     with replacing(path) as part:
         fig.savefig(part, dpi=110, format="png")
     plt.close(fig)
@@ -38,22 +40,29 @@ def summarise(table, facts, notes, folder):
     from rich.console import Console
     from rich.table import Table
 
-    console, shown = Console(), Table(box=None, header_style="bold")
-    for column in ("label", "positives", *SCORERS, "word of target", "word of twin"):
-        shown.add_column(column, justify="left" if column == "label" or "word" in column else "right")
-    for row in table.to_dict("records"):
+    console = Console()
+    shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+    for column in ("label", "n", "target", "twin", "grey", "dissect.", "word", "twin's"):
+        shown.add_column(column, justify="left" if column == "label" or "word" in column else "right", no_wrap=True)
+    for row in [*table.to_dict("records"), {"label": "mean", **facts}]:
         words = [row.get(f"top_concept_{name}") for name in ("target", "twin")]
-        shown.add_row(row["label"], str(row["positives"]), *(_text(row, f"auroc_{name}") for name in SCORERS),
+        shown.add_row(row["label"], str(row.get("positives", "")), _short(row, "auroc_target"),
+                      *(_text(row, f"auroc_{name}").split(" ")[0] for name in SCORERS if name != "target"),
                       *(word if isinstance(word, str) else "" for word in words))
-    shown.add_row("mean", "", *(_text(facts, f"auroc_{name}") for name in SCORERS), "", "")
     console.print(shown)
-    console.print("AUROC with 95 % intervals over patients; blank where there are fewer than 10 positives.")
-    console.print(f"Target beats its random-weight twin: [bold]{facts['target_beats_random_twin']}[/] "
-                  f"(difference of the means {_text(facts, 'auroc_difference')})")
+    console.print("n positives; AUROC, the target's with its 95 % interval over patients, blank where n is below 10;"
+                  " grey: mean brightness.")
+    for name, what in CONTROLS.items():
+        console.print(f"Target beats {what}: [bold]{facts[f'target_beats_{name}']}[/] "
+                      f"(difference of the means {_text(facts, f'target_less_{name}')})", soft_wrap=True)
     for note in notes:
         console.print(f"[yellow]{note}[/]")
     console.print(f"Table and pictures: {folder}/study.csv, auroc.png, target/neurons.png, twin/neurons.png",
                   soft_wrap=True)
+
+
+def _short(row, name):
+    return _text(row, name).replace("(0", "").replace(" to 0", "-").replace(")", "")
 
 
 def _text(row, name):
