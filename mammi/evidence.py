@@ -86,7 +86,10 @@ class Evidence:
 
     def text_embeddings(self, texts):
         """(len(texts), D) float32, unit norm."""
-        rows = self._texts("texts", {"dissector": self.dissector.fingerprint}, texts, self.dissector.embed_texts)
+        if self.dissector.text_encoder is not None:
+            rows = self.dissector.project_texts(self.embed_with(self.dissector.text_encoder, texts))
+        else:
+            rows = self._texts("texts", {"dissector": self.dissector.fingerprint}, texts, self.dissector.embed_texts)
         return matching.unit(rows, f"{self.dissector.name}'s text embeddings")
 
     def embed_with(self, encoder, texts):

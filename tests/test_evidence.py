@@ -91,3 +91,31 @@ def test_random_words_are_seeded_distinct_and_skip_dead_neurons(tmp_path):
     a, b, c = (Random(seed, k=3)(evidence(Cache(tmp_path))) for seed in (0, 0, 1))
     assert a.concepts == b.concepts != c.concepts
     assert a.concepts[2] == [] and all(len(set(words)) == 3 for words in a.concepts[:2])
+
+
+class Encoder:
+    fingerprint = "encoder-1"
+
+    def __init__(self):
+        self.seen = []
+
+    def embed(self, texts):
+        self.seen += texts
+        return np.stack([vector(t) for t in texts])
+
+
+class Projected(TinyDissector):
+    """A dissector on a text encoder that others share."""
+
+    def __init__(self, encoder, number):
+        super().__init__()
+        self.text_encoder, self.fingerprint, self.number = encoder, f"projected-{number}", number
+
+    def project_texts(self, vectors):
+        return np.roll(vectors, self.number, axis=1)
+
+
+def test_dissectors_on_one_text_encoder_share_its_vectors(tmp_path):
+    encoder = Encoder()
+    a, b = (evidence(Cache(tmp_path), dissector=Projected(encoder, n)).text_embeddings(WORDS) for n in (1, 2))
+    assert encoder.seen == list(WORDS) and np.allclose(np.roll(a, 1, axis=1), b)

@@ -14,10 +14,13 @@ class Dissector(ABC):
     fingerprint  string: weights, preprocessing and code version; all that an embedding depends on but the input
     embeds       True where images and texts share one space
     withheld     words kept out of the training text on purpose; their hits are reported apart
+    text_encoder  a frozen encoder (``embed``, ``fingerprint``) that ``embed_texts`` begins with, where there is one:
+                 its vectors are then cached for all dissectors that share it, and ``project_texts`` does the rest
     notes        strings for the run's summary
     """
 
     name: str
+    text_encoder = None
     embeds: bool = True
     withheld: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -33,6 +36,10 @@ class Dissector(ABC):
     def embed_texts(self, texts) -> np.ndarray:
         """(len(texts), D) float32, unit norm. A text's vector never depends on the other texts of the call."""
         raise NotImplementedError(f"{self.name} has no text embedding; use score()")
+
+    def project_texts(self, vectors) -> np.ndarray:
+        """(n, D) float32, unit norm, from (n, E) vectors of ``text_encoder``."""
+        raise NotImplementedError(f"{self.name} has no text encoder to project from")
 
     def score(self, batch, texts) -> np.ndarray:
         """(B, len(texts)): how well each text fits each image, higher is better. Default: cosine, in [-1, 1]."""

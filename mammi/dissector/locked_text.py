@@ -70,12 +70,12 @@ class LockedText(Dissector):
         tokens = self._tokens(batch)
         return (tokens / tokens.mean((1, 2), keepdim=True).norm(dim=3, keepdim=True).clamp(min=1e-12)).cpu().numpy()
 
-    @torch.no_grad()
     def embed_texts(self, texts):
-        texts = list(texts)
-        if not texts:
-            return np.zeros((0, self.module.image_projection.out_features), np.float32)
-        vectors = torch.from_numpy(self.text_encoder.embed(texts)).to(self.device)
+        return self.project_texts(self.text_encoder.embed(list(texts)))
+
+    @torch.no_grad()
+    def project_texts(self, vectors):
+        vectors = torch.from_numpy(vectors).to(self.device)
         return normalize(self.module.project_text(vectors), dim=1).cpu().numpy()
 
     def prepare(self, batch):

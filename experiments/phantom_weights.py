@@ -1,0 +1,46 @@
+"""Train the phantom's shipped weights again, by the commands on their cards, and compare validation AUROC.
+
+    make phantom-weights                                    all of them (about 40 minutes on two cores)
+    python experiments/phantom_weights.py target_seed0      some of them
+
+Fails where a mean differs by more than 0.01. The new weights lie in outputs/phantom_weights; nothing shipped changes.
+"""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "mammi" / "phantom" / "weights"
+MEANS = ("validation_auroc_mean", "zero_shot_auroc_mean")
+TOLERANCE = 0.01
+
+
+def mean(card):
+    """The mean AUROC of a target's or a dissector's card."""
+    return next(card[key] for key in MEANS if key in card)
+
+
+def again(name, card):
+    """The card of a new fit by the command on ``card``."""
+    folder = ROOT / "outputs" / "phantom_weights" / name
+    command = [sys.executable, "run.py", *card["command"], f"hydra.run.dir={folder}"]
+    print(f"{name}: python run.py {' '.join(card['command'])}", flush=True)
+    subprocess.run(command, cwd=ROOT, check=True)
+    return json.loads((folder / "card.json").read_text())
+
+
+def main(names):
+    names = names or sorted(path.stem for path in SHIPPED.glob("*.json"))
+    rows = []
+    for name in names:
+        card = json.loads((SHIPPED / f"{name}.json").read_text())
+        rows.append((name, mean(card), mean(again(name, card))))
+    print("\n| weights | AUROC on the card | again | |\n|---|---|---|---|")
+    for name, shipped, new in rows:
+        print(f"| {name} | {shipped:.4f} | {new:.4f} | {'ok' if abs(new - shipped) <= TOLERANCE else 'DIFFERS'} |")
+    sys.exit(any(abs(new - shipped) > TOLERANCE for _, shipped, new in rows))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,105 @@
+"""What the READMEs tell people to type works. ``make demo`` and ``make test`` are run by CI as written."""
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "experiments").rglob("README.md"))]
+
+
+def blocks(language):
+    for page in PAGES:
+        for block in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.S):
+            yield page, block
+
+
+def commands():
+    """Every ``python ...`` command: lines of shell blocks, and code in running text."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        lines = [line.split("   #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", text, re.S)
+                 for line in block.splitlines()]
+        lines += re.findall(r"`(python (?:run\.py|-m mammi)[^`]*)`", text)
+        found += [(page.parent.name, line) for line in lines if line.startswith("python ") and "..." not in line]
+    return list(dict.fromkeys(found))
+
+
+RUNS = [line for _, line in commands() if line.startswith("python run.py")]
+
+
+def overrides(line):
+    words = [w for w in shlex.split(line)[2:] if w != "-m"]
+    return [re.split(r",(?![^\[]*\])", w)[0] if "=" in w else w for w in words]
+
+
+def test_there_are_commands():
+    assert "python run.py -m name=sweep concept_set=mimic_nouns,wordnet,20k" in RUNS and "python run.py" in RUNS
+
+
+@pytest.mark.parametrize("line", RUNS)
+def test_every_run_composes(line):
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        compose("config", overrides=overrides(line))
+
+
+@pytest.mark.parametrize("line", [line for _, line in commands() if line.startswith("python -m mammi ")])
+def test_every_utility_exists(line):
+    command = shlex.split(line)[3]
+    done = subprocess.run([sys.executable, "-m", "mammi", command, "--help"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and command in done.stdout
+
+
+@pytest.mark.parametrize("page, block", list(blocks("python")), ids=lambda x: getattr(x, "name", "block"))
+def test_python_examples_run(page, block):
+    rng = np.random.default_rng(0)
+    names = {"activations": rng.normal(size=(50, 3)), "image_embeddings": rng.normal(size=(50, 8)),
+             "text_embeddings": rng.normal(size=(5, 8)), "words": list("abcde"),
+             "template_embedding": rng.normal(size=8)}
+    code = compile(block, str(page), "exec")
+    namespace = dict(names)
+    import types
+
+    types.FunctionType(code, namespace)()
+    assert len(namespace["found"].concepts) == 3
+
+
+def test_links_and_pictures_exist():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.slow
+def test_the_sweep_and_your_own_images_as_written(tmp_path):
+    def call(line, *more):
+        subprocess.run([sys.executable, *shlex.split(line)[1:], *more], cwd=ROOT, check=True)
+
+    out = f"paths.outputs={tmp_path}"
+    call("python run.py -m name=sweep concept_set=mimic_nouns,wordnet,20k", out)
+    call(f"python -m mammi report {tmp_path}/sweep")
+    report = (tmp_path / "sweep" / "report.md").read_text()
+    assert all(name in report for name in ("openi_nouns", "wordnet", "20k"))
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        Image.fromarray(rng.integers(0, 255, (64, 64), dtype=np.uint8)).save(folder / f"{i}.png")
+    (folder / "labels.csv").write_text("image,mass,edema\n" + "".join(f"{i}.png,{i % 2},{i % 3 == 0:d}\n"
+                                                                      for i in range(30)))
+    (tmp_path / "words.txt").write_text("mass\nedema\nnodule\n")
+    own = next(line for line in RUNS if "probing_set.root=DIR" in line).replace("DIR", str(folder))
+    call(own, out)
+    words = next(line for line in RUNS if "concept_set=text_file" in line)
+    call(words.replace("words.txt", str(tmp_path / "words.txt")), out)
