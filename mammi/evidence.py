@@ -8,7 +8,7 @@ from mammi.files import digest
 from mammi.progress import track
 from mammi.selection import checked
 
-TEXT_BLOCK = 4096
+TEXT_BLOCK = 1024
 
 
 class Evidence:
@@ -142,7 +142,7 @@ class Evidence:
 
         def compute(todo):
             starts = range(0, len(todo), TEXT_BLOCK)
-            for start in track(starts, "texts", unit=TEXT_BLOCK, total=len(todo)):
+            for start in track(starts, "embedding texts", unit=TEXT_BLOCK, total=len(todo)):
                 block = todo[start:start + TEXT_BLOCK]
                 yield block, {table: np.asarray(embed([texts[i] for i in block]), np.float32)}
 
