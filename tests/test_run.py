@@ -122,9 +122,11 @@ def test_errors_teach_and_leave_no_results(outputs, overrides, words):
     assert not list((outputs / "bad").rglob("*.csv"))
 
 
-def test_interrupted_run_goes_on(outputs, tmp_path):
-    process = subprocess.Popen(command(tmp_path, "probing_set.limit=3000", "concept_set=nih_labels"), cwd=ROOT, env=environment(),
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+def test_interrupted_run_goes_on(tmp_path):
+    some = ("probing_set.limit=3000", "concept_set=nih_labels")
+    # A shell that starts tests in the background lets them ignore Ctrl-C; the run must not inherit that.
+    process = subprocess.Popen(command(tmp_path, *some), cwd=ROOT, env=environment(), stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     deadline = time.monotonic() + 120
     while not list((tmp_path / "cache").rglob("*.npz")) and time.monotonic() < deadline:
@@ -134,5 +136,5 @@ def test_interrupted_run_goes_on(outputs, tmp_path):
     assert process.returncode == 130 and "Interrupted" in output and "Traceback" not in output, output
     before = set((tmp_path / "cache").rglob("*.npz"))
     assert before and not list(tmp_path.rglob("*.part.*")) and not list(tmp_path.rglob("metrics.json"))
-    run(tmp_path, "probing_set.limit=3000", "concept_set=nih_labels")
+    run(tmp_path, *some)
     assert before < set((tmp_path / "cache").rglob("*.npz"))
