@@ -6,6 +6,7 @@
 Fails where a mean differs by more than 0.01. The new weights lie in outputs/phantom_weights; nothing shipped changes.
 """
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +22,16 @@ def mean(card):
     return next(card[key] for key in MEANS if key in card)
 
 
+def overrides(card):
+    """What follows ``python run.py`` in the command on a card (a line, or its overrides)."""
+    command = card["command"]
+    return shlex.split(command)[2:] if isinstance(command, str) else command
+
+
 def again(name, card):
     """The card of a new fit by the command on ``card``."""
     folder = ROOT / "outputs" / "phantom_weights" / name
-    command = [sys.executable, "run.py", *card["command"], f"hydra.run.dir={folder}"]
+    command = [sys.executable, "run.py", *overrides(card), f"hydra.run.dir={folder}"]
     print(f"{name}: python run.py {' '.join(card['command'])}", flush=True)
     subprocess.run(command, cwd=ROOT, check=True)
     return json.loads((folder / "card.json").read_text())
