@@ -43,7 +43,7 @@ def summarise(table, facts, notes, folder):
     console = Console()
     shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     for column in ("label", "n", "target", "twin", "grey", "dissect.", "word", "twin's"):
-        shown.add_column(column, justify="left" if column == "label" or "word" in column else "right", no_wrap=True)
+        shown.add_column(column, justify="left" if column in ("label", "word", "twin's") else "right", no_wrap=True)
     for row in [*table.to_dict("records"), {"label": "mean", **facts}]:
         words = [row.get(f"top_concept_{name}") for name in ("target", "twin")]
         shown.add_row(row["label"], str(row.get("positives", "")), _short(row, "auroc_target"),
