@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 KINDS = {False: "real", True: "synthetic"}
 HEADINGS = {"real": "Real images", "synthetic": "Synthetic images: nothing here is a clinical result"}
 NO_EFFECT = ("hydra", "paths", "tracking", "device", "batch_size")  # settings that no number depends on
-KEY_METRICS = ("images", "n_neurons", "hit", "hit_lemma", "hit_synonym", "hit_ceiling", "hit_seen", "hit_withheld",
-               "f1", "f1_lemma", "cos_", "purity", "images_selected_median", "unique_all", "unique_top1", "n_empty",
-               "n_dead")
+KEY_METRICS = ("hit", "hit_ceiling", "hit_lemma", "hit_synonym", "hit_seen", "hit_withheld", "f1", "cos_")
+CONTEXT = ("images", "n_neurons", "purity", "images_selected_median", "unique_all", "unique_top1", "n_empty", "n_dead")
 EXTRAS = ("_se", "_low", "_high", "_note", "_name")  # what a run keeps beside a metric
 DEFAULT = "default"
+SETTING_WIDTH = 22  # columns of the terminal; longer names are wrapped
 
 
 class Run(NamedTuple):
@@ -179,23 +179,33 @@ def _differing(runs):
 
 
 def _same(runs):
-    differing = _differing(runs)
-    return ", ".join(f"{key} = {value}" for key, value in runs[0].settings.items()
-                     if key not in differing and value not in ("", "None"))
+    """What all runs share, in words: settings, and the metrics of :data:`CONTEXT` that are no column."""
+    differing, columns = _differing(runs), _shown(runs)
+    settings = [f"{key} = {value}" for key, value in runs[0].settings.items()
+                if key not in differing and value not in ("", "None")]
+    return ", ".join(settings + [f"{key} = {_cell(runs[0].metrics, key)}" for key in CONTEXT
+                                 if key not in columns and runs[0].metrics.get(key) is not None])
 
 
 def _notes(runs):
-    """What runs say of their metrics, each once."""
-    return list(dict.fromkeys(f"{key.removesuffix('_note')}: {run.metrics[key]}" for run in runs
-                              for key in run.metrics if key.endswith("_note") and run.metrics[key]))
+    """What runs say of their metrics, each once; ``n/a`` where the metric is missing."""
+    notes = {}
+    for run in runs:
+        for key, note in run.metrics.items():
+            if key.endswith("_note") and note:
+                name = key.removesuffix("_note")
+                notes[f"{name}: {'n/a, ' if run.metrics.get(name) is None else ''}{note}"] = None
+    return list(notes)
 
 
 def _shown(runs):
-    """Metrics of :data:`KEY_METRICS` that a run has, or explains why not; a name with ``_`` at its end is a prefix."""
-    have = dict.fromkeys(key for run in runs for key, value in run.metrics.items() if not key.endswith(EXTRAS)
-                         and (value is not None or run.metrics.get(f"{key}_note")))
+    """Metrics of :data:`KEY_METRICS` that any run has (a name with ``_`` at its end is a prefix), and those of
+    :data:`CONTEXT` that differ."""
+    have = dict.fromkeys(key for run in runs for key, value in run.metrics.items()
+                         if not key.endswith(EXTRAS) and value is not None)
     return [key for wanted in KEY_METRICS for key in have
-            if key == wanted or wanted.endswith("_") and key.startswith(wanted)]
+            if key == wanted or wanted.endswith("_") and key.startswith(wanted)] + \
+           [key for key in CONTEXT if key in have and len({_cell(run.metrics, key) for run in runs}) > 1]
 
 
 def _cell(metrics, key):
@@ -234,6 +244,7 @@ def _print(console, title, frame, metrics):
     frame = frame.map(lambda cell: cell.replace(" [", "\n["))  # the interval below its value
     width = {c: 2 + max(len(line) for cell in [c, *frame[c]] for line in cell.split("\n")) for c in frame}
     settings = [c for c in frame if c not in metrics]
+    width |= {c: min(width[c], SETTING_WIDTH + 2) for c in settings}
     blocks, room = [[]], console.width - sum(width[c] for c in settings)
     for metric in metrics:
         if blocks[-1] and sum(width[c] for c in [*blocks[-1], metric]) > room:
@@ -242,7 +253,9 @@ def _print(console, title, frame, metrics):
     for block in blocks:
         shown = Table(title=title if block is blocks[0] else None, title_justify="left", header_style="bold", box=None)
         for column in [*settings, *block]:
-            shown.add_column(column, justify="left" if column in settings else "right")
+            of_setting = column in settings
+            shown.add_column(column, justify="left" if of_setting else "right",
+                             max_width=SETTING_WIDTH if of_setting else None)
         for line in frame[[*settings, *block]].values.tolist():
             shown.add_row(*map(Text, line))
         console.print(shown)

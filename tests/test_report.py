@@ -27,10 +27,18 @@ def test_columns_are_what_differs_and_the_key_metrics(tmp_path):
         overrides=["method=random", "paths.data=/somewhere", "hydra.verbose=true", "batch_size=8"])
     run(tmp_path / "9", overrides=["selection.alpha=0.9", "batch_size=2"])
     shown = table(read(tmp_path)[0])
-    assert list(shown.columns) == ["data", "method", "selection.alpha", "images", "hit"]
+    assert list(shown.columns) == ["data", "method", "selection.alpha", "hit"]
     assert shown.values.tolist() == [
-        ["synthetic", "mammi", "0.9", "400", "0.2857 ± 0.121 [0.117, 0.546]"],
-        ["synthetic", "random", "default", "400", "0.2857 ± 0.121"]]
+        ["synthetic", "mammi", "0.9", "0.2857 ± 0.121 [0.117, 0.546]"],
+        ["synthetic", "random", "default", "0.2857 ± 0.121"]]
+
+
+def test_context_is_a_column_only_where_it_differs(tmp_path):
+    run(tmp_path / "0", {**HIT, "purity": .5, "unique_all": 3})
+    run(tmp_path / "1", {**HIT, "purity": .5, "unique_all": 4}, choices={"method": "random"})
+    main(tmp_path)
+    assert list(table(read(tmp_path)[0]).columns) == ["data", "method", "hit", "unique_all"]
+    assert "images = 400, purity = 0.5000" in (tmp_path / "report.md").read_text()
 
 
 def test_rows_keep_every_number(tmp_path):
@@ -111,7 +119,7 @@ def test_a_missing_metric_says_why(tmp_path, capsys):
     text = (tmp_path / "report.md").read_text()
     shown = table(read(tmp_path)[0])
     assert shown["cos_mpnet"].tolist() == ["n/a", "0.2500 ± 0.010"] and "purity" not in shown
-    assert "- cos_mpnet: no folder | given" in text and "- cos_minilm: not independent" in text
+    assert "- cos_mpnet: n/a, no folder | given" in text and "- cos_minilm: not independent" in text
     printed = capsys.readouterr().out
     assert "[b,c]" in printed and "n/a" in printed
 
