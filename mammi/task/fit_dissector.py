@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 from mammi.errors import BadInput, near
 from mammi.progress import track
 from mammi.run_folder import versions
-from mammi.task.fit_target import Inputs, about, augmented, aurocs, shuffled
+from mammi.task.fit_target import Inputs, about, augmented, aurocs, print_scores, shuffled
 
 log = logging.getLogger(__name__)
 LOSSES = ("nce", "soft")
@@ -24,7 +24,7 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
                 what the result is measured on: its labels, its texts, or both
     loss        ``nce``: an image finds its sentence in the batch and a sentence its image, a sentence that occurs
                 twice being right twice; no label is looked at. ``soft``: besides, to the degree that labels agree
-                (:func:`label_profiles`); needs ``train.labels``
+                (:func:`label_profiles`); needs ``train.labels``, and dims what no label names
     draws       sentences that are drawn for an image each time it is seen; the loss is averaged over as many tables of
                 one sentence per image (they cost little: a sentence is embedded once, before)
     lr          peak of a one-cycle schedule that rises for the share ``warm_up`` of all steps; AdamW
@@ -86,6 +86,8 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
     dissector.save(out.file("weights.safetensors"), card)
     out.json("card.json", card)
     dissector.card, dissector.withheld = card, tuple(withheld)
+    if val.labels is not None:
+        print_scores(card["zero_shot_auroc"], val.labels, val.label_names, out.file("weights.safetensors"))
     return card
 
 
