@@ -42,8 +42,9 @@ def summarise(table, facts, notes, folder):
 
     console = Console()
     shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
-    for column in ("label", "n", "target", "twin", "grey", "dissect.", "word", "twin's"):
-        shown.add_column(column, justify="left" if column in ("label", "word", "twin's") else "right", no_wrap=True)
+    for column, width in (("label", 0), ("n", 3), ("target", 12), ("twin", 4), ("grey", 4), ("dissect.", 8),
+                          ("word", 0), ("twin's", 0)):
+        shown.add_column(column, justify="right" if width else "left", min_width=width or None, no_wrap=True)
     for row in [*table.to_dict("records"), {"label": "mean", **facts}]:
         words = [row.get(f"top_concept_{name}") for name in ("target", "twin")]
         shown.add_row(row["label"], str(row.get("positives", "")), _short(row, "auroc_target"),
