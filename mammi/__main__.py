@@ -11,7 +11,7 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="fold run folders into a table (Markdown and CSV)")
     report.add_argument("folder", type=Path, help="a run folder, a sweep, or anything above them")
-    cache = commands.add_parser("cache", help="what the cache holds; --clear empties it")
+    cache = commands.add_parser("cache", help="what the cache holds; --clear deletes all of it, fitted models too")
     cache.add_argument("--root", type=Path, default=Path("outputs/cache"))
     cache.add_argument("--clear", action="store_true")
     args = parser.parse_args(arguments)
@@ -34,9 +34,11 @@ def _cache(args):
     from mammi.cache import Cache
 
     cache = Cache(args.root)
-    table = Table("table", "inputs", "shards", "MB", title=str(args.root.resolve()), box=None)
+    table = Table("entry", "computed from", "files", "MB", title=str(args.root.resolve()), box=None)
     for name, inputs, files, size in cache.summary():
-        table.add_row(name, " ".join(inputs.split())[:70], str(files), f"{size / 1e6:.1f}")
+        kind, _, key = name.rpartition("/")
+        table.add_row(f"{kind}/{key[:8]}" if kind else name, " ".join(inputs.split())[:40], str(files),
+                      f"{size / 1e6:.1f}")
     Console().print(table)
     if args.clear:
         cache.clear()

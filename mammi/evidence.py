@@ -37,8 +37,10 @@ class Evidence:
         def compute(positions):
             for at, batch in self.batches(positions, f"{self.target.name} reads", self.target.needs_masks):
                 readings = self.target.read(batch, layers)
-                yield positions[at], {f"activations/{layer}": readings[layer].pooled.float().cpu().numpy()
-                                      for layer in layers}
+                rows = {layer: readings[layer].pooled.float().cpu().numpy() for layer in layers}
+                for row in rows.values():
+                    checked(row)  # what is not finite must not enter the cache
+                yield positions[at], {f"activations/{layer}": row for layer, row in rows.items()}
 
         rows = self.cache.rows(tables, self.images.keys, compute)
         return {layer: rows[f"activations/{layer}"] for layer in layers}
@@ -47,7 +49,7 @@ class Evidence:
     def activations(self):
         """(P, N) float64 of the target's chosen layer, after its ``activation`` (logit or prob)."""
         raw = self.read([self.target.layer])[self.target.layer]
-        return checked(self.target.activate(checked(raw)))
+        return checked(self.target.activate(raw))
 
     @property
     def neurons(self):
@@ -78,11 +80,11 @@ class Evidence:
 
         def compute(todo):
             for at, batch in self.batches(positions[todo], f"{self.dissector.name} embeds images"):
-                yield todo[at], {"images": self.dissector.embed_images(batch)}
+                rows = self.dissector.embed_images(batch)
+                yield todo[at], {"images": matching.unit(rows, f"{self.dissector.name}'s image embeddings")}
 
         keys = np.asarray(self.images.keys)[positions]
-        rows = self.cache.rows({"images": {"dissector": self.dissector.fingerprint}}, keys, compute)["images"]
-        return matching.unit(rows, f"{self.dissector.name}'s image embeddings")
+        return self.cache.rows({"images": {"dissector": self.dissector.fingerprint}}, keys, compute)["images"]
 
     def text_embeddings(self, texts):
         """(len(texts), D) float32, unit norm."""
@@ -100,6 +102,7 @@ class Evidence:
         """How well each text fits the images of each neuron: an object with
 
         mean                     (N, len(texts)) float32, averaged over the images that represent the neuron
+        cosine                   True where single scores are cosines, in [-1, 1]
         parts(images, columns)   (len(images), len(columns)) single scores; ``images`` are positions in the set that
                                  represent some neuron, ``columns`` index ``texts``
 
@@ -150,6 +153,8 @@ class Evidence:
 
 
 class _Embedded:
+    cosine = True
+
     def __init__(self, means, rows, positions, texts):
         self.mean = matching.products(means, texts)
         self._rows, self._positions, self._texts = rows, positions, texts
@@ -159,6 +164,8 @@ class _Embedded:
 
 
 class _Scored:
+    cosine = False
+
     def __init__(self, scores, positions, selected):
         self.mean = matching.mean_rows(scores, positions, selected)
         self._scores, self._positions = scores, positions

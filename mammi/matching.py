@@ -85,7 +85,7 @@ def from_scores(scores, words, neurons, selected, activations, beta, on_nonposit
     constant = np.ptp(np.asarray(activations, dtype=np.float64), axis=0) == 0
     chosen = choose(scores, beta, on_nonpositive_max)
     n = selected.sum(0)
-    chosen = [c if k else c[:0] for c, k in zip(chosen, n)]
+    chosen = [c if k and not dead else c[:0] for c, k, dead in zip(chosen, n, constant)]
     status = ["dead" if dead else "ok" if len(c) else "empty" for dead, c in zip(constant, chosen)]
     return Annotations(
         neurons=neurons,
@@ -105,10 +105,10 @@ def runner_up(row, chosen):
 
 
 def could_overtake(row, best, n):
-    """Concepts that could replace ``best`` when one of ``n`` images is left out.
+    """Concepts that could replace ``best`` when one of ``n`` images is left out; scores are cosines, in [-1, 1].
 
-    A single image's scores for two concepts differ by at most 2 (cosines), so only concepts with
-    n (s_best - s_j) <= 2 can: exact, and few when n is large.
+    A single image's scores for two concepts differ by at most 2, so only concepts with n (s_best - s_j) <= 2 can:
+    exact, and few when n is large.
     """
     near = n * (row[best].astype(np.float64) - row) <= 2
     near[best] = True

@@ -3,7 +3,7 @@ import numpy as np
 
 from mammi.errors import BadInput
 from mammi.matching import check_beta, from_scores, mean_rows, products, unit
-from mammi.selection import Adaptive
+from mammi.selection import Adaptive, checked
 
 
 def annotate(activations, image_embeddings, text_embeddings, words, template_embedding=None, alpha=0.93, beta=0.95,
@@ -22,7 +22,7 @@ def annotate(activations, image_embeddings, text_embeddings, words, template_emb
     finite.
     """
     a, v, t = (_array(x) for x in (activations, image_embeddings, text_embeddings))
-    v, t = unit(v, "image_embeddings"), unit(t, "text_embeddings")
+    a, v, t = checked(a), unit(v, "image_embeddings"), unit(t, "text_embeddings")
     check_beta(beta, "empty")
     words = tuple(words)
     if len(v) != len(a):
@@ -31,20 +31,27 @@ def annotate(activations, image_embeddings, text_embeddings, words, template_emb
         raise BadInput(f"{len(words)} words but {len(t)} text embeddings")
     if not len(words):
         raise BadInput("no words: there is nothing to call a neuron")
+    if len(set(words)) < len(words):
+        raise BadInput("words repeat: " + ", ".join(sorted({w for w in words if words.count(w) > 1})[:5]))
     if v.shape[1] != t.shape[1]:
         raise BadInput(f"image embeddings have {v.shape[1]} dimensions, text embeddings {t.shape[1]}: "
                        "both must come from one dissector")
-    selected = (selection or Adaptive(alpha))(a)
+    selected = _array((selection or Adaptive(alpha))(a))
     if selected.shape != a.shape or selected.dtype != bool:
         raise BadInput(f"selection returned {selected.dtype} {selected.shape}; expected bool {a.shape}")
     means = mean_rows(v, np.arange(len(v)), selected)
     scores = products(means, t)
     if template_embedding is not None:
-        tem = unit(_array(template_embedding).reshape(1, -1), "template_embedding")
+        tem = unit(np.atleast_2d(_array(template_embedding)), "template_embedding")
+        if tem.shape != (1, t.shape[1]):
+            raise BadInput(f"template_embedding has shape {tem.shape}; expected one of {t.shape[1]} dimensions")
         scores -= products(means, tem)
     neurons = tuple(str(i) for i in range(a.shape[1]))
     return from_scores(scores, words, neurons, selected, a, beta)
 
 
 def _array(x):
-    return x.detach().cpu().numpy() if hasattr(x, "detach") else np.asarray(x)
+    if not hasattr(x, "detach"):
+        return np.asarray(x)
+    x = x.detach().cpu()
+    return (x.float() if x.is_floating_point() and x.element_size() < 4 else x).numpy()  # NumPy has no bfloat16

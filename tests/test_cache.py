@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mammi.cache import Cache
+from mammi.errors import BadInput
 from mammi.files import digest, replacing
 
 KEYS = [digest(i) for i in range(6)]
@@ -96,3 +97,39 @@ def test_replacing_leaves_nothing_half_written(tmp_path):
 def test_digest_tells_shapes_types_and_borders_apart():
     values = [("ab", "c"), ("a", "bc"), (np.zeros(2),), (np.zeros((2, 1)),), (np.zeros(2, np.float32),), (b"",), ("",)]
     assert len({digest(*v) for v in values}) == len(values)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_against_a_plain_dictionary(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    plain, cache = {digest("k", i): rng.normal(size=4) for i in range(40)}, Cache(tmp_path)
+    for _ in range(6):
+        keys = rng.choice(list(plain), size=rng.integers(1, 50)).tolist()
+
+        def compute(todo, keys=keys):
+            for block in np.array_split(todo, 3):
+                yield block, {"rows": np.array([plain[keys[i]] for i in block]).reshape(-1, 4)}
+
+        got = cache.rows({"rows": {}}, keys, compute)["rows"]
+        assert np.array_equal(got, [plain[k] for k in keys])
+
+
+def test_summary_tells_of_nested_tables_and_other_folders(tmp_path):
+    Cache(tmp_path).rows({"activations/final": {"weights": "abc"}}, KEYS, lambda todo: [(todo, {
+        "activations/final": np.ones((len(todo), 2))})])
+    (tmp_path / "models" / "x").mkdir(parents=True)
+    (tmp_path / "models" / "x" / "weights").write_bytes(b"1234")
+    found = {name.split("/")[0]: (inputs, files) for name, inputs, files, _ in Cache(tmp_path).summary()}
+    assert "abc" in found["activations"][0] and found["activations"][1] == 1 and found["models"][1] == 1
+    with pytest.raises(BadInput, match="no cache at"):
+        Cache(tmp_path / "nowhere").summary()
+
+
+def test_only_a_cache_is_ever_cleared(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadInput, match="nothing was deleted"):
+        Cache(tmp_path).clear()
+    assert (tmp_path / "thesis.txt").exists()
+    Cache(tmp_path / "cache").json("words", {}, lambda: ["a"])
+    Cache(tmp_path / "cache").clear()
+    assert not (tmp_path / "cache").exists() and (tmp_path / "thesis.txt").exists()

@@ -38,6 +38,26 @@ def test_a_scorer_without_embeddings_gives_the_same_annotations(tmp_path):
         assert x.pop("margin") == pytest.approx(y.pop("margin"), abs=1e-6) and x == y
 
 
+class Logits(TinyScorer):
+    """A scorer without bounds: large differences between single images."""
+
+    fingerprint = "tiny-logits-1"
+
+    def score(self, batch, texts):
+        return 40 * super().score(batch, texts) + 20
+
+
+def test_the_pivotal_image_of_an_unbounded_scorer_by_brute_force(tmp_path):
+    words = tuple(f"word{j}" for j in range(40))
+    found = evidence(Cache(tmp_path), TopK(3), words=words, dissector=Logits())
+    got = Mammi(beta=0.5)(found)
+    for i in (0, 1):
+        parts = found.match([f"A picture of a {w}" for w in words]).parts(np.flatnonzero(got.selected[:, i]),
+                                                                         np.arange(40))
+        changes = {words[np.delete(parts, k, axis=0).mean(0).argmax()] for k in range(3)} - {got.concepts[i][0]}
+        assert (got.why[i]["without_it"] in changes) if changes else got.why[i]["pivotal_image"] is None
+
+
 def test_only_representative_images_are_embedded_and_only_once(tmp_path):
     dissector, target = TinyDissector(), TinyTarget()
     Mammi()(evidence(Cache(tmp_path), dissector=dissector, target=target))
@@ -76,7 +96,7 @@ def test_nan_activations_stop_before_the_dissector_runs(tmp_path):
     bad[1, 1] = np.nan
     with pytest.raises(BadInput, match="not finite.*image 1, neuron 1"):
         Mammi()(evidence(Cache(tmp_path), target=TinyTarget(bad), dissector=dissector))
-    assert not dissector.images
+    assert not dissector.images and not list(tmp_path.rglob("*.npz")), "a NaN must not stay in the cache"
 
 
 def test_template_choices(tmp_path):

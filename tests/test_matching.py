@@ -118,13 +118,33 @@ def test_dead_neuron_gets_no_word():
     assert got.concepts[1] == [] and got.status[1] == "dead" and got.status[0] != "dead"
 
 
+def test_dead_neuron_gets_no_word_under_any_selection():
+    a, v, t, _ = world(0)
+    a[:, 1] = 4.0
+    got = annotate(a, v, t, list("abcdef"), selection=lambda a: a > 0)
+    assert got.concepts[1] == [] and got.status[1] == "dead"
+
+
+def test_small_floats_and_torch_selections():
+    import torch
+
+    a, v, t, _ = world(0)
+    got = annotate(torch.tensor(a).bfloat16(), torch.tensor(v).half(), torch.tensor(t), list("abcdef"),
+                   selection=lambda a: torch.tensor(a) > 0)
+    assert got.selected.dtype == bool and got.selected.any()
+
+
 @pytest.mark.parametrize("change, words", [
     (dict(beta=95), "0.95"), (dict(alpha=93), "0.93"), (dict(words=list("abc")), "3 words but 6"),
     (dict(image_embeddings=np.ones((4, 4))), "5 rows of activations but 4"),
     (dict(text_embeddings=np.ones((6, 3))), "4 dimensions, text embeddings 3"),
     (dict(text_embeddings=np.zeros((6, 4))), "row 0 has norm 0.0"),
     (dict(activations=np.full((5, 3), np.nan)), "not finite"),
-    (dict(selection=lambda a: a), "expected bool")])
+    (dict(selection=lambda a: a), "expected bool"), (dict(words=list("abcdea")), "words repeat: a"),
+    (dict(activations=np.full((5, 3), np.nan), selection=lambda a: a > 0), "not finite"),
+    (dict(activations=np.ones(5), selection=lambda a: a > 0), "images, neurons"),
+    (dict(template_embedding=np.ones(3)), "expected one of 4"),
+    (dict(template_embedding=np.ones((2, 4))), "expected one of 4")])
 def test_bad_input_is_named(change, words):
     a, v, t, _ = world(0)
     good = dict(activations=a, image_embeddings=v, text_embeddings=t, words=list("abcdef"))

@@ -55,7 +55,7 @@ def _explain(annotations, column, matched, base, ids, i):
         facts |= {"runner_up": words[second], "margin": annotations.scores[i][0] - score}
 
     images = np.flatnonzero(annotations.selected[:, i])
-    candidates = matching.could_overtake(row, best, len(images))
+    candidates = matching.could_overtake(row, best, len(images)) if matched.cosine else np.arange(len(row))
     parts = matched.parts(images, candidates)
     if base is not None:
         parts = parts - base.parts(images, [0])

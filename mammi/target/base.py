@@ -123,8 +123,8 @@ class TorchTarget(Target):
 
     def fingerprint(self, layer):
         state = {k: digest(v.detach().cpu().numpy()) for k, v in self.module.state_dict().items()}
-        return digest(type(self.module).__qualname__, state, repr(self.transform), list(self._tap(layer)),
-                      self.reducer)
+        return digest("TorchTarget 2", type(self.module).__qualname__, state, repr(self.transform),
+                      list(self._tap(layer)), self.reducer)
 
     def prepare(self, batch):
         """(B, C, H, W) on the device, from a batch's raw images."""
@@ -162,7 +162,8 @@ class TorchTarget(Target):
                 tap = self._tap(layer)
 
                 def keep(_module, _input, output, layer=layer, relu=tap.relu):
-                    outputs[layer] = output.relu() if relu else output
+                    # A later module may work in place (DenseNet's ReLUs do): keep the value, not the storage.
+                    outputs[layer] = output.relu() if relu else output.clone() if torch.is_tensor(output) else output
 
                 handles.append(self._modules[tap.module].register_forward_hook(keep))
             yield
@@ -173,12 +174,11 @@ class TorchTarget(Target):
     def _reading(self, output, maps):
         if not torch.is_tensor(output):
             raise BadInput(f"{self.name}: a layer returned {type(output).__name__}; choose one that returns a tensor")
-        if output.ndim == 4:
-            pooled = {"mean": lambda: output.mean((2, 3)), "max": lambda: output.amax((2, 3))}.get(
-                self.reducer, lambda: output.flatten(1))()
-            return Reading(pooled, output if maps else None)
-        if output.ndim == 3:
-            pooled = {"mean": lambda: output.mean(1), "max": lambda: output.amax(1), "cls": lambda: output[:, 0]}.get(
-                self.reducer, lambda: output.flatten(1))()
-            return Reading(pooled)
-        return Reading(output.flatten(1))
+        if output.ndim == 2 or self.reducer == "none":
+            return Reading(output.flatten(1), output if maps and output.ndim == 4 else None)
+        space = {4: (2, 3), 3: (1,)}.get(output.ndim)
+        if space is None or (self.reducer == "cls" and output.ndim == 4):
+            raise BadInput(f"target.reducer={self.reducer} does not fit a layer of shape {tuple(output.shape)}: cls is "
+                           "for tokens (B, T, N), mean and max for tokens and maps (B, N, h, w)")
+        pooled = {"mean": output.mean, "max": output.amax}.get(self.reducer, lambda _: output[:, 0])(space)
+        return Reading(pooled, output if maps and output.ndim == 4 else None)

@@ -39,14 +39,14 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     labels with at least 10 positives and negatives, see :func:`mammi.evaluation.ranking.compare`.
     """
     _check_apart(train, probing_set)
-    inputs = {"weights": target.fingerprint("final"), "fit": fit["target"]}
+    inputs = {"weights": target.fingerprint("final"), "classes": target.classes, "fit": fit["target"]}
     path, card = _fitted(cache, "target", inputs, train, val, seed, out, lambda there: fit_target(
         target, train, val, there, seed=seed, **fit["target"]))
     fill(target.module, read(path), path)
     target.notes = (f"the target was fine-tuned on {train.name}, {len(train)} images",)
     out.json("target_card.json", card)
 
-    inputs = {"weights": dissector.fingerprint, "fit": fit["dissector"], "texts": train.texts}
+    inputs = {"weights": dissector.fingerprint, "fit": fit["dissector"]}
     path, card = _fitted(cache, "dissector", inputs, train, val, seed, out, lambda there: fit_dissector(
         dissector, train, val, there, seed=seed, **fit["dissector"]))
     dissector.module.fill(read(path), path)
@@ -94,7 +94,8 @@ def _fitted(cache, kind, inputs, train, val, seed, out, compute):
 
     The card is written last, so a folder that has it is whole; an interrupted fit begins again.
     """
-    key = digest(f"study {kind} 1", inputs, train.keys, train.labels, val.keys, seed)
+    about = [[s.keys, s.label_names, s.labels, s.texts, s.template] for s in (train, val)]
+    key = digest(f"study {kind} 2", inputs, *(part for parts in about for part in parts), seed)
     there = RunFolder(cache.root / "models" / key, f"{out.name}: {kind}", out.choices, out.overrides, out.seed)
     card = there.path / "card.json"
     if card.is_file():

@@ -95,6 +95,31 @@ def test_no_hook_is_left_even_after_an_error(batch):
     assert not any(m._forward_hooks for m in model.module.modules())
 
 
+class InPlace(nn.Module):
+    """conv1's output is overwritten by the ReLU behind it, as in torchvision's DenseNet."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv1, self.relu, self.classifier = nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.classifier(self.relu(self.conv1(x)).mean((2, 3)))
+
+
+def test_an_in_place_module_does_not_change_what_was_read(batch):
+    net = InPlace().eval()
+    model = TorchTarget(net, Grey(), {"final": Tap("classifier")}, ("a", "b", "c"), name="net")
+    with torch.no_grad():
+        before = net.conv1(model.prepare(batch))
+    assert before.min() < 0 and torch.equal(model.read(batch, ["conv1"], maps=True)["conv1"].maps, before)
+
+
+def test_a_token_reducer_on_maps_is_refused(batch):
+    with pytest.raises(BadInput, match="cls is for tokens"):
+        target(reducer="cls").read(batch, ["conv1"])
+
+
 @pytest.mark.parametrize("reducer, width", [("mean", 4), ("max", 4), ("none", 4 * SIDE * SIDE)])
 def test_reducers_of_maps(batch, reducer, width):
     got = target(reducer=reducer).read(batch, ["conv1"], maps=True)["conv1"]
