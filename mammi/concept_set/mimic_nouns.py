@@ -51,6 +51,8 @@ class MimicNouns(ConceptSet):
             log.warning("%s is not the authors' list (sha256 of its %d words differs): taken as it is", self.path,
                         len(words))
             return Concepts(f"mimic_nouns (own list {Path(self.path).name})", words, (), f"file {self.path}", dropped)
+        if self.data and not self.data.is_dir():  # a slip, not a reason for a stand-in
+            raise MissingAsset(f"paths.data={self.data} is no folder. {WAYS}")
         kept = cache.root / "downloads" / "mimic_nouns.txt"
         places = [self.data / place for place in PLACES] if self.data else []
         for path in (*places, kept):

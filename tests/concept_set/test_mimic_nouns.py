@@ -70,6 +70,11 @@ def test_without_a_stand_in_the_error_names_the_ways(tmp_path, cache, data):
         assert way in str(error.value)
 
 
+def test_a_data_folder_that_is_none_is_no_reason_for_a_stand_in(tmp_path, cache):
+    with pytest.raises(MissingAsset, match="paths.data=.*typo is no folder"):
+        nouns(data=tmp_path / "typo", stand_in=OpenI(), stand_ins=True).load(cache)
+
+
 def test_download_is_checked_kept_and_used_again(tmp_path, cache):
     there = put(tmp_path / "remote" / "nouns.txt", LIST + b"\n")
     concepts = nouns(download=True, url=there.as_uri()).load(cache)
