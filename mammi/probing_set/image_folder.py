@@ -30,7 +30,8 @@ class ImageFolder(ProbingSet):
     template               the domain's prompt without the concept
     limit                  this many images, evenly over the list
     on_bad_image           ``error`` or ``skip`` (counted in ``notes``) for files that do not decode
-    unmatched              ``error`` or ``drop`` for images without a row, and rows of the split without an image
+    unmatched              ``error`` or ``drop`` for images without a row, rows of the split without an image, and
+                           boxes of images that are neither here nor listed
 
     Ids are file names, or paths below ``images`` where names repeat. Keys are hashes of the files' bytes. Without
     ``csv`` and ``split_files`` every image counts and nothing but the image is known.
@@ -80,9 +81,9 @@ class ImageFolder(ProbingSet):
             self.texts = label_sentences(self.label_names, self.labels, self.template, self.keys)
             self.notes += ("sentences made from the labels: not reports of these patients",)
         self.patients = _patients(self.ids, table, rows, patient_column, patient_pattern)
-        drawn = boxes.read(base, aliases) if boxes else {}
-        at = {lookup(image): found for image, found in drawn.items()}
-        self._drawn = [at.get(i, ()) for i in chosen]
+        drawn, notes = _boxes(boxes.read(base, aliases) if boxes else {}, lookup, listed, unmatched)
+        self.notes += notes
+        self._drawn = [drawn.get(i, ()) for i in chosen]
 
     def load(self, indices, masks=False):
         indices = [int(i) for i in indices]
@@ -139,6 +140,31 @@ def _rows(listed, wanted, lookup, ids, unmatched):
         raise BadInput(f"images and labels do not match: {what}. Check probing_set.csv, image_column and images; to "
                        "go on with what matches: probing_set.unmatched=drop")
     return rows, [f"dropped: {what}"]
+
+
+def _boxes(drawn, lookup, listed, unmatched):
+    """({file: its boxes}, notes); a listed image may be absent or of another split, any other name is a mistake."""
+    boxes, lost = {}, []
+    known = {name for image, _ in listed or () for name in _names(image)}
+    for image, found in drawn.items():
+        file = lookup(image)
+        if file is not None:  # an image may be spelled in several ways
+            boxes[file] = (*boxes.get(file, ()), *found)
+        elif known.isdisjoint(_names(image)):
+            lost.append(image)
+    if not lost:
+        return boxes, ()
+    what = f"boxes of {len(lost)} images that are neither here nor listed{_examples(lost)}"
+    if unmatched == "error":
+        raise BadInput(f"{what}. Check probing_set.boxes.path and image; to go on without them: "
+                       "probing_set.unmatched=drop")
+    return boxes, (f"dropped: {what}",)
+
+
+def _names(image):
+    """A table's entry without its folders, with and without its extension."""
+    name = image.replace("\\", "/").rsplit("/", 1)[-1]
+    return {name, name.rsplit(".", 1)[0]}
 
 
 def _inspect(chosen, files, ids, on_bad_image):

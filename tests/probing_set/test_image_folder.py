@@ -188,6 +188,29 @@ def test_boxes_are_scaled_to_the_images(root):
         folder(root, boxes=table)
 
 
+BOXES = BoxTable("boxes.csv", "image", "label", "x", "y", "w", "h")
+
+
+def test_boxes_of_one_image_join_however_it_is_spelled(root):
+    write(root, ["image,label,x,y,w,h", "22_a.png,Old,1,1,1,1", "./22_a,Mass,2,2,2,2"], "boxes.csv")
+    assert [box.label for box in folder(root, boxes=BOXES).load([2]).boxes[0]] == ["Old", "Mass"]
+
+
+def test_boxes_of_unknown_images_are_an_error_or_counted(root):
+    write(root, ["image,label,x,y,w,h", "44_z.png,Old,1,1,1,1", "22_a.png,Old,1,1,1,1"], "boxes.csv")
+    with pytest.raises(BadInput, match=r"boxes of 1 images.*44_z.png.*unmatched=drop"):
+        folder(root, boxes=BOXES)
+    images = folder(root, boxes=BOXES, unmatched="drop")
+    assert len(images.load([2]).boxes[0]) == 1 and any("boxes of 1 images" in note for note in images.notes)
+
+
+def test_boxes_of_images_left_out_on_purpose_are_no_error(root):
+    write(root, [*ROWS, "55_x.png,Old,P5,test,0,"])  # listed in another split, its file is not here
+    write(root, ["image,label,x,y,w,h", "images/55_x,Old,1,1,1,1", "33_a.png,Old,1,1,1,1"], "boxes.csv")
+    images = folder(root, boxes=BOXES, split_column="part", split="train", limit=1)
+    assert images.load([0]).boxes == ((),) and not any("boxes" in note for note in images.notes)
+
+
 def test_missing_things_say_what_to_set(root, tmp_path):
     for missing in (None, tmp_path / "nowhere"):
         with pytest.raises(MissingAsset, match="probing_set.root=.*paths.data=.*MAMMI_DATA"):
