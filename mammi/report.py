@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from pathlib import Path
+from types import NoneType
 from typing import NamedTuple
 
 from mammi.errors import BadInput
@@ -146,6 +147,13 @@ def _object(path):
 def _run(name, about, metrics):
     if not isinstance(about.get("synthetic"), bool):
         raise ValueError("run.json does not say whether the images are synthetic")
+    for key, kind in (("choices", dict), ("names", dict), ("overrides", list)):
+        if not isinstance(about.get(key, kind()), kind):
+            raise ValueError(f"run.json is damaged ({key} is no {'object' if kind is dict else 'list'})")
+    metrics = {key: about[key] for key in ("images", "concepts", "seconds") if key in about} | metrics
+    for key, value in metrics.items():
+        if _is_shown(key) and not isinstance(value, (int, float, NoneType)):
+            raise ValueError(f"{key} is no number: {value!r}")
     settings = {"name": about.get("name", "")}
     names = about.get("names", {})
     for group, option in about.get("choices", {}).items():
@@ -155,12 +163,11 @@ def _run(name, about, metrics):
     if "seed" in about:
         settings["seed"] = str(about["seed"])
     for override in about.get("overrides", []):
-        key, _, value = override.lstrip("+~").partition("=")
+        key, _, value = str(override).lstrip("+~").partition("=")
         if key not in settings:
             settings[key] = value or "(removed)"
     settings = {key: value for key, value in settings.items() if key.split(".")[0] not in NO_EFFECT}
-    numbers = {key: about[key] for key in ("images", "concepts", "seconds") if key in about}
-    return Run(name, KINDS[about["synthetic"]], settings, numbers | metrics)
+    return Run(name, KINDS[about["synthetic"]], settings, metrics)
 
 
 def _frame(runs):
@@ -214,7 +221,7 @@ def _cell(metrics, key):
     text = _number(metrics[key])
     if metrics.get(f"{key}_se") is not None:
         text += f" ± {metrics[f'{key}_se']:.3f}"
-    if metrics.get(f"{key}_low") is not None:
+    if metrics.get(f"{key}_low") is not None and metrics.get(f"{key}_high") is not None:
         text += f" [{metrics[f'{key}_low']:.3f}, {metrics[f'{key}_high']:.3f}]"
     return text
 
@@ -225,6 +232,13 @@ def _number(value):
     if value != value:
         return ""
     return f"{value:.4f}" if abs(value) <= 1 else f"{value:.1f}"
+
+
+def _is_shown(key):
+    """Whether ``key`` is a metric of the tables, or one of its numbers."""
+    key = re.sub("_(se|low|high)$", "", key)
+    return not key.endswith(EXTRAS) and any(key == wanted or wanted.endswith("_") and key.startswith(wanted)
+                                            for wanted in KEY_METRICS + CONTEXT)
 
 
 def _is_seed(key):

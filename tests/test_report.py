@@ -92,10 +92,18 @@ def test_damaged_and_unfinished_runs_are_named_and_the_others_kept(tmp_path, cap
     (run(tmp_path / "lost") / "run.json").unlink()
     (run(tmp_path / "stopped") / "metrics.json").unlink()
     (run(tmp_path / "unsaid") / "run.json").write_text('{"name": "x"}')
+    for name, fault in (("chosen", '"choices": []'), ("called", '"names": 3'), ("typed", '"overrides": "a=b"'),
+                        ("many", '"images": "many"')):
+        (run(tmp_path / name) / "run.json").write_text(f'{{"synthetic": true, {fault}}}')
+    run(tmp_path / "said", {"hit": "high"}, seed=1)
+    run(tmp_path / "bound", {**HIT, "hit_low": "low"})
     main(tmp_path)
     text = (tmp_path / "report.md").read_text()
     for reason in ("cut: metrics.json is damaged", "list: metrics.json is damaged", "lost: run.json cannot be read",
-                   "stopped: no metrics.json", "unsaid: run.json does not say whether"):
+                   "stopped: no metrics.json", "unsaid: run.json does not say whether",
+                   "chosen: run.json is damaged (choices", "called: run.json is damaged (names",
+                   "typed: run.json is damaged (overrides", "many: images is no number",
+                   "said: hit is no number: 'high'", "bound: hit_low is no number"):
         assert reason in text and reason in caplog.text
     assert pd.read_csv(tmp_path / "report.csv")["run"].tolist() == ["good"]
 
