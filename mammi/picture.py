@@ -5,6 +5,8 @@ from mammi.files import replacing
 from mammi.selection import by_activation
 
 SHOWN, COLUMNS = 24, 5  # neurons and images per neuron of the picture
+LEGEND = ("frame: the image carries the neuron's label (green), does not (red), unknown (grey); below: activation; "
+          "a green word is accepted, exactly or as a synonym")
 RIGHT, WRONG, UNKNOWN = "#2a9d5c", "#c8553d", "#8a8a8a"
 
 
@@ -38,8 +40,7 @@ def neuron_picture(annotations, evidence, neurons, path):
     fig.text(0.5, 1 - 0.12 / fig.get_figheight(), f"{evidence.target.name} / {evidence.target.layer}{part}, "
              f"{evidence.images.name} ({kind}), {evidence.concepts.name}, {evidence.dissector.name}",
              ha="center", va="top", fontsize=9)
-    fig.text(0.5, 0.06 / fig.get_figheight(), "frame: the image carries the neuron's label (green), does not (red), "
-             "unknown (grey); below: activation; word in green: accepted", ha="center", fontsize=7, color=UNKNOWN)
+    fig.text(0.5, 0.06 / fig.get_figheight(), LEGEND, ha="center", fontsize=7, color=UNKNOWN)
     fig.subplots_adjust(0.01, 0.3 / fig.get_figheight(), 0.99, 1 - 0.4 / fig.get_figheight(), hspace=0.28)
     _save(fig, path)
 
@@ -66,9 +67,10 @@ def _words(ax, annotations, neurons, i):
     if not words:
         ax.text(0, 0.72, annotations.status[i], fontsize=7.5, color=UNKNOWN, va="top", style="italic")
         return
-    judged = [neurons[c].iloc[i] for c in ("hit", "hit_synonym") if c in neurons]
-    colour = UNKNOWN if not judged or np.isnan(judged[0]) else RIGHT if max(judged) == 1 else WRONG
+    judged = "hit" in neurons and not np.isnan(neurons["hit"].iloc[i])
+    accepted = neurons["accepted"].iloc[i].split("; ") if judged else ()
     for k, (word, score) in enumerate(list(zip(words, scores))[:4]):
+        colour = UNKNOWN if not judged else RIGHT if word in accepted else WRONG
         ax.text(0, 0.72 - 0.19 * k, f"{word}  {score:.2f}", fontsize=7.5, va="top", color=colour)
     if len(words) > 4:
         ax.text(0.9, 0.02, f"+{len(words) - 4}", fontsize=7, ha="right", color=UNKNOWN)

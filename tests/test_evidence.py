@@ -105,12 +105,17 @@ def test_template_choices(tmp_path):
     assert np.allclose(words.dense[0], bare, atol=1e-6)
     with pytest.raises(BadInput, match="spaces"):
         Mammi(template="A scan of a ")(evidence(Cache(tmp_path)))
+    with pytest.raises(BadInput, match="template=5: expected a text"):
+        Mammi(template=5)
 
 
-def test_random_words_are_seeded_distinct_and_skip_dead_neurons(tmp_path):
-    a, b, c = (Random(seed, k=3)(evidence(Cache(tmp_path))) for seed in (0, 0, 1))
+def test_random_words_are_seeded_and_as_many_as_the_method_gives(tmp_path):
+    like = Mammi(beta=0.2, on_nonpositive_max="top1")
+    found = evidence(Cache(tmp_path))
+    a, b, c = (Random(like, seed)(found) for seed in (0, 0, 1))
     assert a.concepts == b.concepts != c.concepts
-    assert a.concepts[2] == [] and all(len(set(words)) == 3 for words in a.concepts[:2])
+    assert [len(words) for words in a.concepts] == [len(words) for words in like(found).concepts] != [1, 1, 0]
+    assert a.concepts[2] == [] and a.status[2] == "dead" and all(len(set(w)) == len(w) for w in a.concepts)
 
 
 class Encoder:

@@ -29,7 +29,8 @@ def commands():
         lines = [line.split("   #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", text, re.S)
                  for line in block.splitlines()]
         lines += re.findall(r"`(python (?:run\.py|-m mammi)[^`]*)`", text)
-        found += [(page.parent.name, line) for line in lines if line.startswith("python ") and "..." not in line]
+        found += [(page.parent.name, line) for line in lines if line.startswith("python ")]
+    assert not [line for _, line in found if "..." in line], "write commands whole"
     return list(dict.fromkeys(found))
 
 
@@ -77,7 +78,12 @@ def test_links_and_pictures_exist():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if not target.startswith("http"):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
+                assert (page.parent / target).stat().st_size > 0, f"{page.name}: {target}"
+
+
+def test_nothing_is_left_to_fill_in():
+    for page in PAGES:
+        assert page.read_text().startswith("# ") and not re.findall(r"^[A-Z]+_[A-Z]+$", page.read_text(), re.M), page
 
 
 @pytest.mark.slow

@@ -49,6 +49,10 @@ class LockedText(Dissector):
         if state:
             self.module.fill(state, f"dissector.weights={weights}")
         self.withheld = tuple(self.card.get("withheld", ()))
+        if not state:
+            self.notes = (f"{name} is untrained: its words mean nothing",)
+        elif self.card.get("train", {}).get("synthetic"):
+            self.notes = (f"{name} was fitted on synthetic images alone: its words for real ones mean nothing",)
         self.module.to(self.device).eval()
 
     @property

@@ -11,13 +11,13 @@ def purity(selected, labels, columns):
 
     selected  (P, N) bool
     labels    (P, L) 1 present, 0 absent, NaN unknown; unknown images are left out
-    columns   N columns of ``labels``, or None for a neuron without a label
+    columns   N lists of columns of ``labels``: any of them counts (an OR-unit has two); empty without a label
     NaN where a neuron has no label, no selected image, or none whose label is known.
     """
     shares = np.full(selected.shape[1], np.nan)
-    for i, column in enumerate(columns):
-        if column is not None:
-            values = labels[selected[:, i], column].astype(np.float64)
+    for i, some in enumerate(columns):
+        if some:
+            values = np.fmax.reduce(labels[selected[:, i]][:, some].astype(np.float64), axis=1)
             values = values[~np.isnan(values)]
             if len(values):
                 shares[i] = values.mean()
@@ -25,9 +25,9 @@ def purity(selected, labels, columns):
 
 
 def label_columns(names, label_names):
-    """N columns, the first of ``label_names`` that is among a neuron's ``names`` (N lists) by lemma, or None."""
-    at = {lemmas(name): column for column, name in reversed(list(enumerate(label_names)))}
-    return [next((at[lemmas(name)] for name in some if lemmas(name) in at), None) for some in names]
+    """N lists of the columns of ``label_names`` that are, by lemma, among a neuron's ``names`` (N lists)."""
+    wanted = [{lemmas(name) for name in some} for some in names]
+    return [[column for column, label in enumerate(label_names) if lemmas(label) in some] for some in wanted]
 
 
 def describe(annotations):

@@ -49,6 +49,7 @@ class FinalLayer:
             facts |= found | near
             for name, values in (columns | more).items():
                 frame[name] = pd.Series(values.astype(float), index=known).reindex(frame.index)
+            frame.loc[known, "accepted"] = self._accepted(said, right)
         why = pd.DataFrame(annotations.why, index=frame.index if annotations.why else None)
         return facts, frame.join(why.fillna({column: "" for column in why.select_dtypes(exclude="number")}))
 
@@ -72,6 +73,11 @@ class FinalLayer:
         facts |= self._mean("f1_lemma", metrics.precisions_recalls_f1s([_fold(words) for words in said], names)[2])
         facts |= {"n_seen": int((~kept_out).sum()), "n_withheld": int(kept_out.sum())}
         return facts, columns | {"precision": precision, "recall": recall, "f1": f1}
+
+    def _accepted(self, said, right):
+        """The words of each neuron that the most lenient level takes, joined by ``; ``: neurons.csv and the picture."""
+        _, accepted, _ = list(self._levels(said, right, [_fold(words) for words in right], ()).values())[-1]
+        return ["; ".join(word for word in words if lemmas(word) in set(some)) for words, some in zip(said, accepted)]
 
     def _levels(self, said, right, names, vocabulary):
         """{suffix: (predicted words, accepted words, set of the vocabulary)}, from strict to lenient."""
@@ -138,4 +144,4 @@ def _frame(annotations):
         "neuron": range(n), "name": annotations.neurons, "status": annotations.status,
         "images_selected": selected, "purity": np.nan,
         "top_concept": [words[0] if words else "" for words in annotations.concepts],
-        "concepts": ["; ".join(words) for words in annotations.concepts]})
+        "concepts": ["; ".join(words) for words in annotations.concepts], "accepted": ""})

@@ -31,7 +31,8 @@ class GreyInput:
 class PhantomTarget(TorchTarget):
     """Small DenseNet with 14 logits; layers ``final``, ``penultimate`` (128 maps of 6 x 6) and every module by name.
 
-    weights  safetensors file, absolute or in ``mammi/phantom/weights``; None: random weights, drawn from ``seed``
+    weights  name of a file in ``mammi/phantom/weights``, or a path with a folder in it; None: random weights, drawn
+             from ``seed``
 
     Raises :class:`MissingAsset` for an absent file, :class:`BadInput` for one that does not fit the network.
     """
@@ -43,15 +44,18 @@ class PhantomTarget(TorchTarget):
             module = SmallDenseNet(len(FINDINGS))
         if weights is not None:
             fill(module, read(located(weights)), located(weights))
-        super().__init__(module, GreyInput(), {"final": Tap("classifier"), "penultimate": Tap("features")}, FINDINGS,
-                         "classifier", name="phantom_densenet", layer=layer, activation=activation, reducer=reducer,
-                         device=device)
-        self.notes = ("trained on synthetic images alone: of no use for patients",)
+        taps = {"final": Tap("classifier"), "penultimate": Tap("features")}
+        name = "phantom_densenet" if weights is not None else "phantom_densenet (random weights)"
+        super().__init__(module, GreyInput(), taps, FINDINGS, "classifier", name=name, layer=layer,
+                         activation=activation, reducer=reducer, device=device)
+        self.notes = ("trained on synthetic images alone: of no use for patients",) * (weights is not None)
 
 
 def located(weights):
-    """Path of a weights file: as given where absolute, else among the shipped ones."""
-    path = WEIGHTS / Path(weights).expanduser()
+    """Path of a weights file: a bare name is among the shipped ones."""
+    path = Path(weights).expanduser()
+    if path.name == str(weights):
+        path = WEIGHTS / path
     if not path.is_file():
         shipped = sorted(p.name for p in WEIGHTS.glob("target_*.safetensors"))
         raise MissingAsset(f"target.weights: there is no {path}. Shipped: {', '.join(shipped) or 'none'}. "

@@ -71,6 +71,19 @@ def test_words_are_matched_exactly_by_lemma_and_by_synonym():
     assert neurons["f1"].tolist() == pytest.approx([2 / 3, 0, 0, 0])
 
 
+def test_accepted_words_are_named_one_by_one():
+    said = [["lung", "effusions"], ["heart"], ["tumor", "lung", "nodules"], []]
+    scores = [[1.0] * len(words) for words in said]
+    _, neurons = FinalLayer(bootstrap=50)(annotations(concepts=said, scores=scores), world())
+    assert neurons["accepted"].tolist() == ["effusions", "", "tumor; nodules", ""]
+
+
+def test_an_or_unit_is_pure_where_either_label_is_present():
+    either = world(truths=[["Effusion", "Mass"], ["Mass"], ["Nodule"], ["Pleural thickening"]])
+    _, neurons = FinalLayer(bootstrap=50)(annotations(), either)
+    assert neurons["purity"][0] == 3 / 4  # images 0 and 3 by effusion, 2 by mass; its effusion is unknown
+
+
 def test_ceilings_are_what_the_words_allow():
     facts, _ = FinalLayer(bootstrap=50)(annotations(), world())
     assert (facts["labels_in_set"], facts["hit_ceiling"], facts["hit_over_ceiling"]) == (1, .25, 1)

@@ -112,7 +112,10 @@ def test_fitted_weights_are_found_again_by_content_alone(fitted):
     assert fitted(Corners(8)) == (path, False)
     other = Corners(8)
     other.labels = other.labels[:, [1, 0, 2, 3]]
-    for changed in (fitted(other), fitted(Corners(9)), fitted(Corners(8), "b"), fitted(Corners(8), seed=1)):
+    renamed = Corners(8)
+    renamed.label_names = renamed.label_names[::-1]
+    for changed in (fitted(renamed), fitted(other), fitted(Corners(9)), fitted(Corners(8), "b"),
+                    fitted(Corners(8), seed=1)):
         assert changed[1] and changed[0] != path
 
 
