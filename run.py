@@ -1,18 +1,28 @@
 """One run: compose the config, build what the task asks for, leave the results in the run folder."""
 import inspect
+import os
 import sys
+import traceback
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from mammi.errors import MammiError, MissingAsset
+from mammi.errors import BadInput, MammiError, MissingAsset, number
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
 def main(cfg):
     try:
+        number("seed", cfg.seed, 0, whole=True)
+        number("batch_size", cfg.batch_size, 1, whole=True)
+        if cfg.device != "cpu":
+            from mammi.devices import check_device
+
+            check_device(cfg.device)
         task = get_method(cfg.task._target_)
         task(**build_all(cfg, inspect.signature(task).parameters))
     except KeyboardInterrupt:
@@ -33,7 +43,7 @@ def build_all(cfg, names):
                 raise
             missing.append(str(behind(error)))
     if missing:
-        raise MissingAsset("\n\n".join(missing))
+        raise MissingAsset("\n\n".join(dict.fromkeys(missing)))
     return built
 
 
@@ -42,6 +52,12 @@ def build(cfg, name):
     if name == "cache":
         from mammi.cache import Cache
 
+        try:
+            Path(cfg.paths.cache).mkdir(parents=True, exist_ok=True)
+            if not os.access(cfg.paths.cache, os.W_OK):
+                raise PermissionError("not writable")
+        except (OSError, TypeError) as error:
+            raise BadInput(f"paths.cache={cfg.paths.cache} cannot be used ({error}): give another folder") from error
         return Cache(cfg.paths.cache)
     if name == "out":
         from mammi.run_folder import RunFolder
@@ -58,7 +74,7 @@ def build(cfg, name):
 
 
 def teach(error):
-    """The message of the :class:`MammiError` behind ``error``, without a traceback; anything else is raised on."""
+    """The message of what is :func:`behind` ``error``, without a traceback; anything else is raised on."""
     cause = behind(error)
     if cause is None:
         raise error
@@ -66,9 +82,16 @@ def teach(error):
 
 
 def behind(error):
-    """The :class:`MammiError` that ``error`` is or comes from, or None."""
+    """What the user can mend in ``error`` or in what it was raised from: a :class:`MammiError`, or an unknown key.
+
+    ``__context__`` does not count: an error raised while another was handled is a bug of its own.
+    """
+    wrapped = False
     while error is not None and not isinstance(error, MammiError):
-        error = error.__cause__ or error.__context__
+        # Hydra's call is the only frame: the arguments did not fit, the code behind them never ran.
+        if wrapped and isinstance(error, TypeError) and len(traceback.extract_tb(error.__traceback__)) == 1:
+            return error
+        wrapped, error = isinstance(error, InstantiationException), error.__cause__
     return error
 
 

@@ -1,5 +1,7 @@
 """Errors a user can act on: what was found, what was expected, what to do next."""
 import difflib
+import math
+from numbers import Integral, Real
 
 
 class MammiError(Exception):
@@ -12,6 +14,15 @@ class MissingAsset(MammiError):
 
 class BadInput(MammiError, ValueError):
     """An argument, file or array that cannot be used as it is."""
+
+
+def number(name, value, low=-math.inf, high=math.inf, whole=False):
+    """``value`` if it is a finite number in [low, high], on wish a whole one; else :class:`BadInput` of ``name``."""
+    kind = Integral if whole else Real
+    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or not low <= value <= high:
+        limits = f" of at least {low}" * (low > -math.inf) + f" and at most {high}" * (high < math.inf)
+        raise BadInput(f"{name}={value}: expected a {'whole ' * whole}number{limits}")
+    return value
 
 
 def near(name, options, n=5):

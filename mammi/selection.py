@@ -4,7 +4,7 @@ A dead neuron (constant activation) is represented by no image under any rule.
 """
 import numpy as np
 
-from mammi.errors import BadInput
+from mammi.errors import BadInput, number
 
 
 class Adaptive:
@@ -15,11 +15,9 @@ class Adaptive:
     """
 
     def __init__(self, alpha=0.93, min_examples=0):
-        if not 0 < alpha < 1:
+        if not 0 < number("selection.alpha", alpha) < 1:
             raise BadInput(f"selection.alpha must lie in (0, 1), got {alpha}; the paper's 93% is 0.93")
-        if min_examples < 0:
-            raise BadInput(f"selection.min_examples must be 0 or more, got {min_examples}")
-        self.alpha, self.min_examples = alpha, min_examples
+        self.alpha, self.min_examples = alpha, number("selection.min_examples", min_examples, 0, whole=True)
 
     def __call__(self, activations):
         a = checked(activations)
@@ -36,9 +34,7 @@ class TopK:
     """The k highest images, ties by image index (the fixed selection of Table 2; WWW uses k = 40)."""
 
     def __init__(self, k=40):
-        if k < 1:
-            raise BadInput(f"selection.k must be at least 1, got {k}")
-        self.k = k
+        self.k = number("selection.k", k, 1, whole=True)
 
     def __call__(self, activations):
         a = checked(activations)

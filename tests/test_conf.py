@@ -8,8 +8,8 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from mammi.errors import MammiError, MissingAsset
-from run import build, teach
+from mammi.errors import BadInput, MammiError, MissingAsset
+from run import behind, build, build_all, teach
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -101,3 +101,60 @@ def test_teach_finds_our_error_and_lets_others_through():
     with pytest.raises(ZeroDivisionError):
         teach(ZeroDivisionError())
     assert issubclass(MissingAsset, MammiError)
+
+
+def raised(*overrides, name="target"):
+    with pytest.raises(Exception) as error:  # noqa: PT011
+        build(config(*overrides), name)
+    return error.value
+
+
+def test_an_unknown_key_is_told_in_one_line():
+    message = teach(raised("+target.foo=1"))
+    assert "unexpected keyword argument 'foo'" in message and message.strip().count("\n") == 0
+
+
+def test_a_bug_in_what_is_built_is_not_taken_for_an_unknown_key(monkeypatch):
+    def broken(self, **options):
+        len(3)
+
+    monkeypatch.setattr("mammi.selection.Adaptive.__init__", broken)
+    error = raised(name="selection")
+    assert behind(error) is None
+    with pytest.raises(type(error)):
+        teach(error)
+
+
+def test_a_bug_while_handling_bad_input_is_not_hidden():
+    def handled(told):
+        try:
+            try:
+                raise MissingAsset("no file")
+            except MissingAsset as error:
+                if told:
+                    raise RuntimeError("told") from error
+                raise RuntimeError("bug")  # noqa: B904
+        except RuntimeError as error:
+            return error
+
+    assert isinstance(behind(handled(told=True)), MissingAsset)
+    assert isinstance(handled(told=False).__context__, MissingAsset) and behind(handled(told=False)) is None
+
+
+def test_what_two_options_lack_is_told_once(monkeypatch):
+    def lacking(cfg, name):
+        raise MissingAsset("the same file")
+
+    monkeypatch.setattr("run.build", lacking)
+    with pytest.raises(MissingAsset) as error:
+        build_all(None, ("target", "probing_set"))
+    assert str(error.value) == "the same file"
+
+
+def test_a_cache_folder_that_cannot_be_used_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "cache", tmp_path / "file"):
+        error = raised(f"paths.cache={folder}", name="cache")
+        assert isinstance(error, BadInput) and f"paths.cache={folder} cannot be used" in str(error)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert "not writable" in str(raised(f"paths.cache={tmp_path}", name="cache"))

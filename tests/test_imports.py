@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LOW = ("errors", "types", "files", "text_files", "progress", "openi", "lemma", "synonyms", "selection", "matching",
        "text_encoder", "phantom", "backbone", "cache")
 OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation")
-STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet")
+STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices")
 MAY_IMPORT = {
     **{unit: set(LOW[:i]) for i, unit in enumerate(LOW)},
     **{unit: set(LOW) for unit in (*OPTIONS, *STORY)},

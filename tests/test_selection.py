@@ -67,7 +67,9 @@ def test_top_k_breaks_ties_by_image_index():
 
 @pytest.mark.parametrize("make, words", [
     (lambda: Adaptive(93), "0.93"), (lambda: Adaptive(0), "alpha"), (lambda: Adaptive(1), "alpha"),
-    (lambda: TopK(0), "at least 1"), (lambda: TopK(9)(GOLDEN), "only 7 images"),
+    (lambda: TopK(0), "at least 1"), (lambda: TopK(2.5), "selection.k=2.5: expected a whole number"),
+    (lambda: Adaptive("abc"), "selection.alpha=abc"), (lambda: Adaptive(min_examples=-1), "min_examples=-1"),
+    (lambda: TopK(9)(GOLDEN), "only 7 images"),
     (lambda: All()(np.array([[1.0], [np.nan]])), "not finite.*image 1, neuron 0"),
     (lambda: All()(np.array([1.0, 2.0])), "expected \\(images, neurons\\)"),
     (lambda: All()(np.zeros((0, 3))), "at least one")])

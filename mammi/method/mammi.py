@@ -20,6 +20,8 @@ class Mammi:
 
     def __init__(self, beta=0.95, adaptive=True, template=None, on_nonpositive_max="empty", why=True):
         matching.check_beta(beta, on_nonpositive_max)
+        if not isinstance(template, str | None):
+            raise BadInput(f"method.template={template}: expected a text, or null for the probing set's")
         self.beta, self.adaptive, self.template = beta, adaptive, template
         self.on_nonpositive_max, self.why = on_nonpositive_max, why
 

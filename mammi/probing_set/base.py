@@ -3,7 +3,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from mammi.errors import BadInput
+from mammi.errors import number
 from mammi.types import Batch
 
 
@@ -47,8 +47,6 @@ class ProbingSet(ABC):
 
 def spread(n, limit):
     """Positions of ``limit`` of ``n`` images, evenly over the list; all of them without a limit."""
-    if limit is None or limit >= n:
+    if limit is None or number("probing_set.limit", limit, 1, whole=True) >= n:
         return np.arange(n)
-    if limit < 1:
-        raise BadInput(f"probing_set.limit must be at least 1, got {limit}")
     return np.unique(np.linspace(0, n - 1, limit).round().astype(int))

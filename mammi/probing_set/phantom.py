@@ -4,7 +4,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from mammi.errors import BadInput
+from mammi.errors import number
 from mammi.files import digest
 from mammi.phantom.names import FINDINGS
 from mammi.phantom.render import MASK_NAMES, REPORT, facts_of, generator_hash, render_one, stack_masks, stream
@@ -33,8 +33,9 @@ class Phantom(ProbingSet):
     mask_names = MASK_NAMES
 
     def __init__(self, n=4000, seed=3, size=96, boost=0.0, limit=None, texts=None):
-        if n < 1:
-            raise BadInput(f"probing_set.n={n}: expected at least 1 image")
+        number("probing_set.n", n, 1, whole=True)
+        number("probing_set.seed", seed, 0, whole=True)
+        number("probing_set.boost", boost, 0, 1)
         self.seed, self.size, self._write = seed, size, texts
         self.indices = spread(n, limit)
         self._rows = sample_rows(n, seed, boost)[self.indices]

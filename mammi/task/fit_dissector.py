@@ -5,10 +5,10 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from mammi.errors import BadInput, near
+from mammi.errors import BadInput, near, number
 from mammi.progress import track
 from mammi.run_folder import versions
-from mammi.task.fit_target import Inputs, about, augmented, aurocs, print_scores, shuffled
+from mammi.task.fit_target import Inputs, about, augmented, aurocs, check_options, print_scores, shuffled
 
 log = logging.getLogger(__name__)
 LOSSES = ("nce", "soft")
@@ -34,8 +34,8 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
     """
     if loss not in LOSSES:
         raise BadInput(f"task.loss={loss}: {near(str(loss), LOSSES)}")
-    if draws < 1:
-        raise BadInput(f"task.draws={draws}: expected at least one sentence per image")
+    check_options(epochs, lr, batch_size, weight_decay, warm_up, jitter)
+    number("draws", draws, 1, whole=True)
     texts = Texts(train, dissector.text_encoder)
     if len(texts.images) < batch_size:
         raise BadInput(f"{len(texts.images)} training images with sentences are fewer than batch_size={batch_size}")

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.metrics import roc_auc_score
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from mammi.errors import BadInput, near
+from mammi.errors import BadInput, near, number
 from mammi.files import digest, replacing
 from mammi.progress import track
 from mammi.run_folder import versions
@@ -34,6 +34,7 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
     half           save in 16 bits; the card's numbers are of the saved weights
     Returns the validation AUROC {class: value}, of classes with at least 10 positives and 10 negatives.
     """
+    check_options(epochs, lr, batch_size, weight_decay, warm_up, jitter)
     if len(train) < batch_size:
         raise BadInput(f"{len(train)} training images are fewer than batch_size={batch_size}")
     torch.manual_seed(seed)
@@ -76,6 +77,15 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
         "versions": {name: version for name, version in versions().items() if name in DEPENDS}})
     print_scores(scores, val_truth, target.classes, out.file("weights.safetensors"))
     return scores
+
+
+def check_options(epochs, lr, batch_size, weight_decay, warm_up, jitter):
+    """Raise :class:`BadInput` on an option of training that is no number or outside its range."""
+    number("epochs", epochs, 1, whole=True)
+    number("batch_size", batch_size, 1, whole=True)
+    number("warm_up", warm_up, 0, 1)
+    for name, value in (("lr", lr), ("weight_decay", weight_decay), ("jitter", jitter)):
+        number(name, value, 0)
 
 
 def labels_of(images, classes):

@@ -115,7 +115,8 @@ def test_withheld_is_what_no_sentence_says(tmp_path):
 
 @pytest.mark.parametrize("train, more, message", [
     (Corners(texts=False), {}, "no texts.*phantom_train_texts"), (Corners(8), {}, "fewer than batch_size"),
-    (Corners(), {"loss": "sfot"}, "soft"), (Corners(), {"draws": 0}, "draws=0")])
+    (Corners(), {"loss": "sfot"}, "soft"), (Corners(), {"draws": 0}, "draws=0"),
+    (Corners(), {"epochs": 0}, "epochs=0"), (Corners(), {"lr": "fast"}, "lr=fast")])
 def test_bad_input_teaches_and_leaves_nothing(train, more, message, tmp_path):
     with pytest.raises(BadInput, match=message):
         fit_dissector(dissector(), train, Corners(32, 1), RunFolder(tmp_path), **{**SETTINGS, **more})

@@ -124,3 +124,11 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero(warm_up):
     peak = int(100 * warm_up)
     assert rates[:peak] == sorted(rates[:peak]) and rates[peak:] == sorted(rates[peak:], reverse=True)
     assert rates[-1] == 0 and (warm_up == 1 or rates[peak] == 1) and (warm_up == 0 or rates[0] == pytest.approx(.04))
+
+
+@pytest.mark.parametrize("option, value", [("epochs", 0), ("epochs", 1.5), ("batch_size", 0), ("batch_size", -4),
+                                           ("lr", "fast"), ("warm_up", 2), ("jitter", -1), ("weight_decay", None)])
+def test_bad_numbers_are_named_and_leave_nothing(train, val, tmp_path, option, value):
+    with pytest.raises(BadInput, match=f"{option}={value}: expected a"):
+        fit(train, val, tmp_path, **{option: value})
+    assert not list(tmp_path.iterdir())
