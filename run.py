@@ -11,7 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
-from mammi.errors import BadInput, MammiError, MissingAsset, number
+from mammi.errors import BadInput, MammiError, MissingAsset, near, number
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
@@ -24,7 +24,10 @@ def main(cfg):
 
             check_device(cfg.device)
         task = get_method(cfg.task._target_)
-        task(**build_all(cfg, inspect.signature(task).parameters))
+        asked = inspect.signature(task).parameters
+        if unknown := [key for key in cfg.task if key != "_target_" and key not in asked]:
+            raise BadInput(f"task.{unknown[0]}: {task.__name__} has no such option. {near(unknown[0], asked)}")
+        task(**build_all(cfg, asked))
     except KeyboardInterrupt:
         print("\nInterrupted. What was computed is in the cache: the same command goes on from there.", file=sys.stderr)
         sys.exit(130)

@@ -4,6 +4,7 @@ from functools import cached_property
 import numpy as np
 
 from mammi import matching
+from mammi.errors import number
 from mammi.files import digest
 from mammi.progress import track
 from mammi.selection import checked
@@ -25,7 +26,8 @@ class Evidence:
 
     def __init__(self, target, images, concepts, dissector, selection, cache, batch_size=64):
         self.target, self.images, self.concepts = target, images, concepts
-        self.dissector, self.selection, self.cache, self.batch_size = dissector, selection, cache, batch_size
+        self.dissector, self.selection, self.cache = dissector, selection, cache
+        self.batch_size = number("batch_size", batch_size, 1, whole=True)
 
     # --- the target -----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ mean embedding per neuron and one matrix product: s_ij = <mean_k v_k, t_j> - <me
 """
 import numpy as np
 
-from mammi.errors import BadInput
+from mammi.errors import BadInput, number
 from mammi.types import Annotations
 
 BLOCK = 8192  # concepts per matrix product: bounds the float64 working copy at N x 8192
@@ -74,7 +74,7 @@ def choose(scores, beta, on_nonpositive_max="empty"):
 
 def check_beta(beta, on_nonpositive_max):
     """Raise :class:`BadInput` on a beta or a rule that :func:`choose` does not know."""
-    if not 0 < beta < 1:
+    if not 0 < number("method.beta", beta) < 1:
         raise BadInput(f"method.beta must lie in (0, 1), got {beta}; the paper's 95% is 0.95")
     if on_nonpositive_max not in ("empty", "top1"):
         raise BadInput(f"method.on_nonpositive_max={on_nonpositive_max}: expected empty (the paper) or top1")

@@ -85,6 +85,7 @@ def test_names_people_type_with_an_option(key, overrides):
 
 
 @pytest.mark.parametrize("override, words", [("selection.alpha=93", "0.93"), ("method.beta=95", "0.95"),
+                                             ("method.beta=high", "method.beta"),
                                              ("method.on_nonpositive_max=none", "top1")])
 def test_bad_values_teach(override, words):
     group = override.split(".")[0]

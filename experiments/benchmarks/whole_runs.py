@@ -15,12 +15,12 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 from machine import machine  # noqa: E402
 
-RUNS = (("python run.py --cfg job", ["--cfg", "job"]),
-        ("python run.py, cold", []),
-        ("python run.py, warm", []),
-        ("... selection.alpha=0.9, warm", ["selection.alpha=0.9"]),
-        ("... concept_set=nih_labels, warm", ["concept_set=nih_labels"]),
-        ("... target.layer=penultimate, cold layer", ["target.layer=penultimate"]))
+RUNS = (("composing only (--cfg job)", ["--cfg", "job"]),
+        ("the default, cold", []),
+        ("the default, warm", []),
+        ("selection.alpha=0.9, warm", ["selection.alpha=0.9"]),
+        ("concept_set=nih_labels, warm", ["concept_set=nih_labels"]),
+        ("target.layer=penultimate, cold layer", ["target.layer=penultimate"]))
 
 
 def run(arguments, folder):
@@ -40,7 +40,7 @@ def main():
         rows = [(name, *run(arguments, folder)) for name, arguments in RUNS]
     cold = rows[1][1]
     for name, seconds, memory in rows:
-        print(f"| `{name}` | {seconds:.1f} | {seconds / cold:.2f} | {memory:.2f} |")
+        print(f"| {name} | {seconds:.1f} | {seconds / cold:.2f} | {memory:.2f} |")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 import numpy as np
 import torch
 
-from mammi.errors import BadInput, near
+from mammi.errors import BadInput, near, number
 from mammi.files import digest
 from mammi.target.base import Target, check_read_out
 from mammi.types import Reading
@@ -31,9 +31,9 @@ class Planted(Target):
                  activation="logit"):
         if layer != "final":
             raise BadInput(f"target.layer={layer}: planted units are one layer, final")
-        if noise < 0 or saturation <= 0 or random < 0:
-            raise BadInput(f"planted target: noise={noise} and random={random} must be 0 or more, "
-                           f"saturation={saturation} above 0")
+        number("target.noise", noise, 0)
+        number("target.saturation", saturation, 1e-6)
+        number("target.random", random, 0, whole=True)
         check_read_out(layer, activation)
         self.layer, self.activation = layer, activation
         self.names, self.pairs = tuple(names), tuple(tuple(pair) for pair in pairs)

@@ -60,6 +60,7 @@ def test_controls_are_judged_by_a_name_in_turn():
 
 @pytest.mark.parametrize("make, words", [
     (lambda: Planted(NAMES, layer="conv1"), "one layer"), (lambda: Planted(NAMES, noise=-1), "noise=-1"),
+    (lambda: Planted(NAMES, random=1.5), "random"),
     (lambda: Planted(NAMES, pairs=[["Mass", "Nodul"]]), "Did you mean Nodule"),
     (lambda: Planted(NAMES, oracle=False), "without a unit"),
     (lambda: read(Planted(NAMES), masks=False), "probing_set=phantom"),
