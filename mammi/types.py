@@ -27,7 +27,8 @@ class Batch:
     patients    B patient ids (the image id where the set knows no patient)
     labels      (B, L) float32: 1 present, 0 absent, NaN unknown
     label_names L names, the columns of ``labels``
-    masks       (B, M, H, W) bool, on request; all images of such a set share one size
+    masks       B of (M, H, W) bool, each of its image's own size, on request; one (B, M, H, W) array where all images
+                of a set share one size
     mask_names  M names, the channels of ``masks``
     boxes       B tuples of :class:`Box`
     """
@@ -37,7 +38,7 @@ class Batch:
     patients: tuple[str, ...]
     labels: np.ndarray | None = None
     label_names: tuple[str, ...] = ()
-    masks: np.ndarray | None = None
+    masks: Any = None
     mask_names: tuple[str, ...] = ()
     boxes: tuple[tuple[Box, ...], ...] | None = None
 

@@ -16,6 +16,10 @@ class ProbingSet(ABC):
     template     the domain's prompt without the concept, e.g. "A chest x-ray image of a"; "" for none
     ids          P image ids, unique
     patients     P patient ids
+    dataset      canonical name of the collection the images are from, e.g. ``nih14``, whatever the copy or the subset;
+                 with ``splits`` it tells whether a target was trained on them
+    splits       P split names (``train``, ``val``, ``test`` ...); empty where none are known
+    facts        {name: P strings} of what else is known, ``""`` unknown: ``view``, ``sex``, ``age``, and others
     keys         P content keys of 32 characters: the image's bytes or its generator's identity, never a path
     label_names  L names; empty without labels
     labels       (P, L) float32, 1 present, 0 absent, NaN unknown; None without labels
@@ -29,6 +33,9 @@ class ProbingSet(ABC):
     template: str = ""
     ids: tuple[str, ...]
     patients: tuple[str, ...]
+    dataset: str = ""
+    splits: tuple[str, ...] = ()
+    facts: dict[str, tuple[str, ...]] = {}
     keys: tuple[str, ...]
     label_names: tuple[str, ...] = ()
     labels: np.ndarray | None = None

@@ -26,7 +26,7 @@ class Phantom(ProbingSet):
     Images (uint8) and boxes are kept once rendered; masks are drawn anew at each request.
     """
 
-    name = "phantom"
+    name = dataset = "phantom"
     template = "A chest x-ray image of a"
     synthetic = True
     label_names = FINDINGS
@@ -42,6 +42,7 @@ class Phantom(ProbingSet):
         self.labels = self._rows.astype(np.float32)
         self.ids = tuple(f"phantom-{seed}-{index:05d}" for index in self.indices)
         self.patients = self.ids
+        self.splits = (f"seed {seed}",) * len(self.ids)
         self.keys = tuple(digest(generator_hash(), seed, int(index), row, size)
                           for index, row in zip(self.indices, self._rows))
         self.notes = ("synthetic images: nothing measured on them carries over to patients",)

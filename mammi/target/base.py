@@ -20,6 +20,8 @@ class Target(ABC):
     activation   ``logit`` (raw) or ``prob`` (sigmoid; the final layer only)
     needs_masks  True where ``read`` looks at ``batch.masks`` (oracle units)
     head         :class:`LinearHead` where the final layer is linear on a pooled layer, else None
+    trained_on   what the weights have seen: names ``dataset/split`` and content keys of single images, as far as
+                 known; probing images among them are warned about
     notes        strings for the run's summary
     """
 
@@ -28,6 +30,7 @@ class Target(ABC):
     activation: str = "logit"
     needs_masks: bool = False
     head: LinearHead | None = None
+    trained_on: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     @abstractmethod
