@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 from mammi.errors import BadInput, near, number
 from mammi.progress import track
 from mammi.run_folder import versions
-from mammi.task.fit_target import Inputs, about, augmented, aurocs, check_options, print_scores, shuffled
+from mammi.task.fitting import Inputs, about, augmented, aurocs, check_options, print_scores, shuffled, spoken
 
 log = logging.getLogger(__name__)
 LOSSES = ("nce", "soft")
@@ -125,11 +125,6 @@ class Texts:
         return [spoken(name) for name in names if spoken(name) not in said]
 
 
-def spoken(label):
-    """A label as one says it: ``Pleural_Thickening`` is ``pleural thickening``."""
-    return label.replace("_", " ").lower()
-
-
 def contrast(logits, own, alike=None):
     """Cross-entropy of a (b, b) image-by-text table in both directions, halved.
 
@@ -193,7 +188,7 @@ def measure(dissector, images, maps, withheld=()):
 
 
 class _Eyes:
-    """What :class:`Inputs` prepares: the tower's maps where it is frozen, else its input."""
+    """Prepares for :class:`Inputs` the tower's maps where it is frozen, else its input."""
 
     def __init__(self, dissector):
         self.dissector, self.device = dissector, dissector.device

@@ -16,8 +16,9 @@ from mammi.evidence import Evidence
 from mammi.files import digest
 from mammi.run_folder import RunFolder
 from mammi.task.annotate import annotate
-from mammi.task.fit_dissector import fit_dissector, spoken
-from mammi.task.fit_target import fit_target, labels_of
+from mammi.task.fit_dissector import fit_dissector
+from mammi.task.fit_target import fit_target
+from mammi.task.fitting import labels_of, spoken
 from mammi.task.study_view import auroc_picture, summarise
 
 log = logging.getLogger(__name__)

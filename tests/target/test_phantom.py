@@ -10,7 +10,7 @@ from mammi.errors import BadInput, MissingAsset
 from mammi.phantom.names import FINDINGS
 from mammi.probing_set.phantom import Phantom
 from mammi.target.phantom import WEIGHTS, PhantomTarget
-from mammi.task.fit_target import aurocs
+from mammi.task.fitting import aurocs
 
 SEEDS = (0, 1, 2)
 

@@ -6,13 +6,11 @@ import torch
 from safetensors.torch import load_file
 
 from mammi.errors import BadInput
-from mammi.phantom.names import FINDINGS
 from mammi.probing_set.phantom import Phantom
 from mammi.run_folder import RunFolder
 from mammi.target.phantom import PhantomTarget
-from mammi.task import fit_target as module
-from mammi.task.fit_target import aurocs, fit_target, labels_of, masked_bce, one_cycle, positive_weights, shuffled
-from tests.tiny import TinySet
+from mammi.task import fitting
+from mammi.task.fit_target import fit_target, masked_bce, one_cycle, positive_weights
 
 OPTIONS = dict(epochs=1, lr=1e-3, batch_size=16)
 
@@ -48,7 +46,7 @@ def test_the_same_seed_gives_the_same_weights_however_images_are_kept(train, val
     a, _ = fit(train, val, tmp_path / "a")
     b, _ = fit(train, val, tmp_path / "b")
     assert a.fingerprint("final") == b.fingerprint("final")
-    monkeypatch.setattr(module, "MEMORY", 0)
+    monkeypatch.setattr(fitting, "MEMORY", 0)
     c, _ = fit(train, val, tmp_path / "c")
     for name, weight in a.module.state_dict().items():
         torch.testing.assert_close(c.module.state_dict()[name], weight, atol=2e-2, rtol=2e-2)
@@ -75,13 +73,6 @@ def test_a_freeze_that_makes_no_sense_is_refused(train, val, tmp_path, freeze, m
         fit(train, val, tmp_path, freeze=freeze)
 
 
-def test_labels_are_matched_by_name():
-    images = Phantom(n=6, seed=1, boost=1)
-    np.testing.assert_array_equal(labels_of(images, FINDINGS[::-1]), images.labels[:, ::-1])
-    with pytest.raises(BadInput, match="tiny has no label 'Massive'.*Mass"):
-        labels_of(TinySet(), ("Massive",))
-
-
 def test_too_few_images_are_refused(val, tmp_path):
     with pytest.raises(BadInput, match="4 training images"):
         fit(Phantom(n=4, seed=1), val, tmp_path)
@@ -95,27 +86,9 @@ def test_unknown_labels_count_for_nothing():
     assert masked_bce(logits, torch.full((2, 2), float("nan"))).item() == 0
 
 
-def test_auroc_is_the_share_of_pairs_in_order():
-    rng = np.random.default_rng(0)
-    truth = (rng.random((60, 2)) < .4).astype(np.float32)
-    truth[:5, 0] = np.nan
-    truth[:, 1] = np.arange(60) < 9
-    scores = rng.standard_normal((60, 2)) + np.nan_to_num(truth)
-    positive, negative = scores[truth[:, 0] == 1, 0], scores[truth[:, 0] == 0, 0]
-    pairs = [p > n for p in positive for n in negative]
-    assert aurocs(scores, truth, ("a", "b")) == {"a": pytest.approx(np.mean(pairs))}
-
-
 def test_rare_positives_weigh_more_within_limits():
     truth = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, np.nan, 0]] * 10, np.float32)
     assert positive_weights(truth).tolist() == pytest.approx([3, 1 / 20, 20])
-
-
-def test_an_epoch_shows_each_image_once_at_most():
-    batches = list(shuffled(10, 4, 3, np.random.default_rng(0)))
-    assert len(batches) == 6
-    for i in range(0, 6, 2):
-        assert len(set(np.concatenate(batches[i:i + 2]))) == 8
 
 
 @pytest.mark.parametrize("warm_up", (0, .2, 1))
