@@ -14,9 +14,13 @@ def main(arguments=None):
     cache = commands.add_parser("cache", help="what the cache holds; --clear deletes all of it, fitted models too")
     cache.add_argument("--root", type=Path, default=Path("outputs/cache"))
     cache.add_argument("--clear", action="store_true")
+    diff = commands.add_parser("diff", help="say neuron by neuron what changed between two finished runs")
+    diff.add_argument("run_a", type=Path, help="a run folder, such as outputs/run/2026-01-31_12-00-00-000000")
+    diff.add_argument("run_b", type=Path)
+    diff.add_argument("--csv", type=Path, metavar="FILE", help="also write a row per neuron")
     args = parser.parse_args(arguments)
     try:
-        {"report": _report, "cache": _cache}[args.command](args)
+        {"report": _report, "cache": _cache, "diff": _diff}[args.command](args)
     except MammiError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
@@ -25,6 +29,20 @@ def _report(args):
     from mammi.report import main as fold
 
     fold(args.folder)
+
+
+def _diff(args):
+    from mammi.diff import compare, read
+    from mammi.diff_view import show
+    from mammi.files import replacing
+
+    runs = read(args.run_a), read(args.run_b)
+    found = compare(*runs)
+    show(found, *runs)
+    if args.csv:
+        with replacing(args.csv) as part:
+            found.neurons.to_csv(part, index=False)
+        print(f"Written: {args.csv}")
 
 
 def _cache(args):

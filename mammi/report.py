@@ -83,7 +83,7 @@ def read(folder):
             left_out.append(f"{name}: no metrics.json, so it was interrupted or is of a task without metrics")
             continue
         try:
-            runs.append(_run(name, _object(path / "run.json"), _object(path / "metrics.json")))
+            runs.append(read_run(path, name))
         except ValueError as error:
             left_out.append(f"{name}: {error}")
     for line in left_out:
@@ -131,7 +131,7 @@ def to_markdown(frame):
                      for line in lines)
 
 
-def _object(path):
+def read_object(path):
     """The dict in a JSON file; ValueError says what is wrong with the file."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -144,7 +144,9 @@ def _object(path):
     return value
 
 
-def _run(name, about, metrics):
+def read_run(path, name):
+    """The :class:`Run` in the folder ``path``; ValueError says which of its files is damaged, and how."""
+    about, metrics = read_object(path / "run.json"), read_object(path / "metrics.json")
     if not isinstance(about.get("synthetic"), bool):
         raise ValueError("run.json does not say whether the images are synthetic")
     for key, kind in (("choices", dict), ("names", dict), ("overrides", list)):
@@ -152,7 +154,7 @@ def _run(name, about, metrics):
             raise ValueError(f"run.json is damaged ({key} is no {'object' if kind is dict else 'list'})")
     metrics = {key: about[key] for key in ("images", "concepts", "seconds") if key in about} | metrics
     for key, value in metrics.items():
-        if _is_shown(key) and not isinstance(value, (int, float, NoneType)):
+        if is_shown(key) and not isinstance(value, (int, float, NoneType)):
             raise ValueError(f"{key} is no number: {value!r}")
     settings = {"name": about.get("name", "")}
     names = about.get("names", {})
@@ -234,7 +236,7 @@ def _number(value):
     return f"{value:.4f}" if abs(value) <= 1 else f"{value:.1f}"
 
 
-def _is_shown(key):
+def is_shown(key):
     """Whether ``key`` is a metric of the tables, or one of its numbers."""
     key = re.sub("_(se|low|high)$", "", key)
     return not key.endswith(EXTRAS) and any(key == wanted or wanted.endswith("_") and key.startswith(wanted)

@@ -15,8 +15,10 @@ STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "
 MAY_IMPORT = {
     **{unit: set(LOW[:i]) for i, unit in enumerate(LOW)},
     **{unit: set(LOW) for unit in (*OPTIONS, *STORY)},
+    "diff": {*LOW, "report"},
+    "diff_view": {"diff", "report"},
     "task": {*LOW, *OPTIONS, *STORY},
-    "__main__": {*LOW, *STORY},
+    "__main__": {*LOW, *STORY, "diff", "diff_view"},
     "__init__": {"notebook"},
 }
 FILES = sorted((ROOT / "mammi").rglob("*.py"))
