@@ -20,8 +20,8 @@ SEVERAL = .4    # share of own sentences that name all labels of the image
 class LabelSentences:
     """``k`` sentences per image: own wording, short prompts, and sentences of Open-i reports that assert a label.
 
-    phrases  {label: noun phrases that say it}, one for each label of the set, and for ``No Finding`` (no label
-             present). Names that must stay unseen are left out of them; the stems in ``withhold`` are filtered from the
+    phrases  {label: noun phrases that say it}, one for each label of the set, and for ``No Finding`` where an image
+             has none of them. Names that must stay unseen are left out of them; the stems in ``withhold`` are filtered from the
              Open-i sentences, too
     own, prompts, openi  shares; they sum to 1. Half the prompts carry the set's template. Without ``openi`` the reports
              are not read
@@ -42,15 +42,16 @@ class LabelSentences:
 
     def __call__(self, names, labels, template, keys):
         """P tuples of ``k`` sentences; ``labels`` (P, L) with columns ``names``, unknown labels are not spoken of."""
-        for name in (*names, openi.NO_FINDING):
+        empty = (labels == 0).all(1)
+        for name in (*names, *([openi.NO_FINDING] if empty.any() else ())):
             if not self.phrases.get(name):
                 raise BadInput(f"label sentences: no phrase for {name!r}. {near(name, self.phrases)}")
         reports = self._reports() if self.openi else None
         texts = []
-        for row, key in zip(labels, keys):
+        for row, nothing, key in zip(labels, empty, keys):
             rng = np.random.default_rng([self.seed, int(key[:15], 16)])
             present = [name for name, value in zip(names, row) if value == 1]
-            if not present and (row == 0).all():
+            if nothing:
                 present = [openi.NO_FINDING]
             texts.append(tuple(self._one(present, template, reports, rng) for _ in range(self.k)) if present else ())
         return tuple(texts)

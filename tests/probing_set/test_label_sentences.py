@@ -71,3 +71,11 @@ def test_bad_arguments_teach():
         sentences(own=.5)
     with pytest.raises(BadInput, match="no phrase for 'Masses'.*Did you mean Mass"):
         LabelSentences(PHRASES)(("Masses",), LABELS[:, :1], "", KEYS)
+
+
+def test_no_finding_needs_a_phrase_only_where_an_image_has_none():
+    own = {name: words for name, words in PHRASES.items() if name != "No Finding"}
+    texts = LabelSentences(own, own=.6, prompts=.4, openi=0)(NAMES, LABELS[:2], "", KEYS[:2])
+    assert all(len(said) == 8 for said in texts)
+    with pytest.raises(BadInput, match="no phrase for 'No Finding'"):
+        LabelSentences(own, own=.6, prompts=.4, openi=0)(NAMES, LABELS, "", KEYS)
