@@ -4,15 +4,13 @@ The reports lie inside the torchxrayvision package (CC BY-NC-ND 4.0) and are rea
 their text is part of this repository. The matching is a keyword search with a negation filter, not a labeller: it
 is good enough to collect phrasings of a finding, and not to measure how often a finding occurs.
 """
-import io
 import re
-import tarfile
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from xml.etree import ElementTree
 
-from mammi.errors import BadInput, MissingAsset
+from mammi.errors import MissingAsset
+from mammi.reports import read_reports
 
 NO_FINDING = "No Finding"
 DEVICES = ("Pacemaker", "Sternotomy", "Catheter", "Tube")
@@ -71,22 +69,7 @@ def archive():
 @lru_cache(maxsize=2)
 def reports(path=None):
     """{report id: FINDINGS and IMPRESSION text} in order of id; ``path`` another copy of the .tgz of XML files."""
-    texts = {}
-    try:
-        data = Path(path or archive()).read_bytes()
-        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            for member in tar:
-                if member.isfile() and member.name.endswith(".xml"):
-                    root = ElementTree.fromstring(tar.extractfile(member).read())
-                    parts = [" ".join((part.text or "").split()) for part in root.iter("AbstractText")
-                             if part.get("Label") in ("FINDINGS", "IMPRESSION")]
-                    texts[Path(member.name).stem] = " ".join(part for part in parts if part)
-    except FileNotFoundError as error:
-        raise MissingAsset(f"no report archive at {path}") from error
-    except (tarfile.TarError, EOFError, OSError, ElementTree.ParseError) as error:
-        raise BadInput(f"{path or archive()} is not a whole .tgz of report XML files ({error}); "
-                       "fetch it again") from error
-    return dict(sorted(texts.items(), key=lambda item: (len(item[0]), item[0])))
+    return {report.id: " ".join(report.text.split()) for report in read_reports(path or archive(), "openi")}
 
 
 @lru_cache(maxsize=2)

@@ -8,10 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Low modules: values, files, words, generators. Each may import what stands before it.
-LOW = ("errors", "types", "files", "text_files", "progress", "openi", "lemma", "synonyms", "selection", "matching",
-       "text_encoder", "phantom", "backbone", "cache")
+LOW = ("errors", "offline", "types", "files", "text_files", "progress", "download", "prefetch", "overlap", "reports",
+       "openi", "lemma", "synonyms", "selection", "matching", "text_encoder", "phantom", "backbone", "cache")
 OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation")
-STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices")
+STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices", "outputs",
+         "assets")
 MAY_IMPORT = {
     **{unit: set(LOW[:i]) for i, unit in enumerate(LOW)},
     **{unit: set(LOW) for unit in (*OPTIONS, *STORY)},

@@ -1,0 +1,10 @@
+"""Radiology reports wherever they lie: one reader for folders, archives, tables, Open-i, MIMIC-CXR and R2Gen.
+
+Concept sets take their nouns from them, FALCON its captions. What a source calls a report, an id or a section is
+decided here and nowhere else.
+"""
+from mammi.reports.base import KINDS, SECTIONS, Report
+from mammi.reports.read import content, read_reports
+from mammi.reports.words import captions, plain, sentences
+
+__all__ = ["KINDS", "SECTIONS", "Report", "captions", "content", "plain", "read_reports", "sentences"]
