@@ -50,7 +50,7 @@ class Phantom(ProbingSet):
         self._boxes = [None] * len(self.ids)
 
     @cached_property
-    def facts(self):
+    def plans(self):
         """P :class:`~mammi.phantom.facts.Facts`."""
         return tuple(facts_of(row, self.seed, int(index)) for row, index in zip(self._rows, self.indices))
 
@@ -60,7 +60,7 @@ class Phantom(ProbingSet):
         if self._write is None:
             return None
         return tuple(tuple(self._write(facts, stream(self.seed, int(index), REPORT)))
-                     for facts, index in zip(self.facts, self.indices))
+                     for facts, index in zip(self.plans, self.indices))
 
     def load(self, indices, masks=False):
         indices = [int(i) for i in indices]

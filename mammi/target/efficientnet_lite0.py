@@ -1,6 +1,7 @@
 """EfficientNet-Lite0 with real ImageNet weights out of a Python package: a target on real images without a hub."""
 from mammi.backbone import IMAGENET, efficientnet_lite0
 from mammi.target.base import Tap, TorchTarget
+from mammi.target.training import trained_on
 from mammi.target.transform import ResizeCrop
 
 
@@ -27,3 +28,5 @@ class EfficientNetLite0(TorchTarget):
         elif weights == IMAGENET:
             self.notes = ("the target has ImageNet weights and an untrained head: its final layer means nothing before "
                           "task=fit_target",)
+        else:
+            self.trained_on = trained_on(weights)

@@ -10,6 +10,7 @@ from mammi.errors import MissingAsset
 from mammi.phantom.names import FINDINGS
 from mammi.phantom.network import SmallDenseNet
 from mammi.target.base import Tap, TorchTarget
+from mammi.target.training import trained_on
 
 SIZE, MEAN, SD = 96, .45, .25
 WEIGHTS = Path(__file__).parents[1] / "phantom" / "weights"
@@ -48,7 +49,9 @@ class PhantomTarget(TorchTarget):
         name = "phantom_densenet" if weights is not None else "phantom_densenet (random weights)"
         super().__init__(module, GreyInput(), taps, FINDINGS, "classifier", name=name, layer=layer,
                          activation=activation, reducer=reducer, device=device)
-        self.notes = ("trained on synthetic images alone: of no use for patients",) * (weights is not None)
+        if weights is not None:
+            self.trained_on = trained_on(located(weights))
+            self.notes = ("trained on synthetic images alone: of no use for patients",)
 
 
 def located(weights):

@@ -1,5 +1,6 @@
 """The paper in one page: probing images -> activations and embeddings -> selection -> matching -> evaluation."""
 from mammi.evidence import Evidence
+from mammi.overlap import seen, warnings
 from mammi.picture import neuron_picture, score_plot
 from mammi.summary import summarise
 
@@ -7,22 +8,33 @@ from mammi.summary import summarise
 def annotate(target, probing_set, concept_set, dissector, selection, method, evaluation, cache, batch_size, out):
     """Annotate every neuron of ``target.layer`` and leave the results in ``out`` (a run folder).
 
+    annotations.csv    a row per (neuron, word), best first
+    neurons.csv        a row per neuron: its facts, and how its words were judged
+    contributions.csv  a row per (neuron, representative image): its part in the top word's score
+    images.csv         who the images are: :func:`image_table`
+    neurons.png, scores.png, run.json, versions.json, reproduce.sh, and last ``metrics.json``; its
+    ``images_seen_in_training`` is null where nothing is known of the target's training
+
     Returns (annotations, metrics).
     """
     concepts = concept_set.load(cache)
     evidence = Evidence(target, probing_set, concepts, dissector, selection, cache, batch_size)
+    if any(getattr(part, "needs_every_image", False) for part in (method, selection)):
+        evidence.gather()  # target and dissector then share one decoding of each image
 
     annotations = method(evidence)
     metrics, neurons = evaluation(annotations, evidence)
+    metrics = {**metrics, "images_seen_in_training": seen(target, probing_set)}
 
     names = {"target": target.name, "probing_set": probing_set.name, "concept_set": concepts.name,
              "dissector": dissector.name, "layer": target.layer, "activation": target.activation}
     out.csv("annotations.csv", annotations.to_frame())
     out.csv("neurons.csv", neurons)
     out.csv("contributions.csv", contributions(annotations, evidence))
+    out.csv("images.csv", image_table(probing_set))
     neuron_picture(annotations, evidence, neurons, out.file("neurons.png"))
     score_plot(annotations, evidence, out.file("scores.png"))
-    notes = [*probing_set.notes, *target.notes, *dissector.notes]
+    notes = [*warnings(target, probing_set), *probing_set.notes, *target.notes, *dissector.notes]
     out.about(names=names, synthetic=probing_set.synthetic, images=len(probing_set), concepts=len(concepts),
               concept_source=concepts.source, concepts_dropped=concepts.dropped, notes=notes)
     out.json("metrics.json", {**metrics, **{f"{k}_name": v for k, v in names.items()}})
@@ -37,3 +49,14 @@ def contributions(annotations, evidence):
     rows = [(i, annotations.neurons[i], annotations.concepts[i][0], evidence.images.ids[image], part)
             for i, parts in enumerate(annotations.contributions) for image, part in parts]
     return pd.DataFrame(rows, columns=["neuron", "name", "concept", "image", "part"])
+
+
+def image_table(images):
+    """One row per image: id, patient, split, what else is known (view, sex, age), labels as 1, 0, blank for unknown."""
+    import pandas as pd
+
+    columns = {"id": images.ids, "patient": images.patients, "split": images.splits or ("",) * len(images),
+               **images.facts}
+    for name, values in zip(images.label_names, images.labels.T if images.labels is not None else ()):
+        columns[name if name not in columns else f"{name} (label)"] = pd.array(values, dtype="Float32").astype("Int8")
+    return pd.DataFrame(columns)

@@ -12,6 +12,7 @@ from mammi.errors import BadInput, near
 from mammi.files import replacing
 from mammi.progress import track
 from mammi.run_folder import versions
+from mammi.target.training import after, to_card
 from mammi.task.fitting import Inputs, about, augmented, aurocs, check_options, labels_of, print_scores, shuffled
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
 
     save(target.module, out.file("weights.safetensors"), half)
     target.module.load_state_dict(load_file(out.file("weights.safetensors")))
+    target.trained_on = after(train, target.trained_on)
     logits = predict(target, val_images)
     scores = aurocs(logits, val_truth, target.classes)
     options = {"epochs": epochs, "lr": lr, "batch_size": batch_size, "weight_decay": weight_decay, "warm_up": warm_up,
@@ -72,7 +74,8 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
         "final_loss": float(np.mean(losses[-50:])), "validation_auroc": scores,
         "validation_auroc_mean": float(np.mean(list(scores.values()))) if scores else None,
         "golden": {"ids": val.ids[:2], "logits": logits[:2].tolist()},
-        "versions": {name: version for name, version in versions().items() if name in DEPENDS}})
+        "versions": {name: version for name, version in versions().items() if name in DEPENDS},
+        "trained_on": to_card(target.trained_on)})
     print_scores(scores, val_truth, target.classes, out.file("weights.safetensors"))
     return scores
 

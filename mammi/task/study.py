@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mammi.backbone import fill, read
-from mammi.errors import BadInput
 from mammi.evaluation.ranking import auroc, compare
 from mammi.evidence import Evidence
 from mammi.files import digest
+from mammi.overlap import check_apart
 from mammi.run_folder import RunFolder
+from mammi.target.training import after
 from mammi.task.annotate import annotate
 from mammi.task.fit_dissector import fit_dissector
 from mammi.task.fit_target import fit_target
@@ -39,11 +40,12 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     Fitted weights lie in the cache under all they were computed from; a second run only reads them. AUROC is over
     labels with at least 10 positives and negatives, see :func:`mammi.evaluation.ranking.compare`.
     """
-    _check_apart(train, probing_set)
+    check_apart(train, probing_set, ("training set", "probing set"), ("task.train.split", "probing_set.split"))
     inputs = {"weights": target.fingerprint("final"), "classes": target.classes, "fit": fit["target"]}
     path, card = _fitted(cache, "target", inputs, train, val, seed, out, lambda there: fit_target(
         target, train, val, there, seed=seed, **fit["target"]))
     fill(target.module, read(path), path)
+    target.trained_on = after(train, target.trained_on)
     target.notes = (f"the target was fine-tuned on {train.name}, {len(train)} images",)
     out.json("target_card.json", card)
 
@@ -79,15 +81,6 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     out.json("metrics.json", facts)
     summarise(table, facts, notes, out.path)
     return table, facts
-
-
-def _check_apart(train, probing_set):
-    """Reporting on images, or on patients, that were fitted on would make every number worthless."""
-    for what, ours, theirs in (("images", train.keys, probing_set.keys),
-                               ("patients", train.patients, probing_set.patients)):
-        if shared := set(ours) & set(theirs):
-            raise BadInput(f"{len(shared)} {what} are both in the training set {train.name} and in the probing set "
-                           f"{probing_set.name}; choose other splits (task.train.split, probing_set.split)")
 
 
 def _fitted(cache, kind, inputs, train, val, seed, out, compute):

@@ -13,7 +13,7 @@ def test_images_labels_and_masks_are_the_generators():
     expected, masks, facts = render(images.labels[[7, 2]] == 1, 4, [7, 2], masks=True)
     assert (np.stack([np.asarray(i) for i in batch.images]) == expected).all()
     assert (batch.masks == masks).all() and batch.mask_names == MASK_NAMES
-    assert batch.ids == ("phantom-4-00007", "phantom-4-00002") and (images.facts[7], images.facts[2]) == facts
+    assert batch.ids == ("phantom-4-00007", "phantom-4-00002") and (images.plans[7], images.plans[2]) == facts
     assert batch.label_names == FINDINGS and batch.labels.dtype == np.float32
 
 
@@ -49,7 +49,7 @@ def test_texts_come_from_the_facts_and_a_generator_of_the_image():
     images = Phantom(n=30, seed=2, boost=1, texts=write)
     assert Phantom(n=3, seed=2).texts is None
     assert images.texts == Phantom(n=40, seed=2, boost=1, texts=write).texts[:30]
-    assert all(text[:-1] == tuple(facts.findings) for text, facts in zip(images.texts, images.facts))
+    assert all(text[:-1] == tuple(facts.findings) for text, facts in zip(images.texts, images.plans))
     assert len({text[-1] for text in images.texts}) == 30
 
 

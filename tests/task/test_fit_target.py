@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from mammi.errors import BadInput
+from mammi.overlap import seen
 from mammi.probing_set.phantom import Phantom
 from mammi.run_folder import RunFolder
 from mammi.target.phantom import PhantomTarget
@@ -40,6 +41,18 @@ def test_a_fit_leaves_weights_that_load_and_a_card_that_tells_the_truth(train, v
     assert load_file(tmp_path / "weights.safetensors")["classifier.weight"].dtype == torch.float16
     assert again.fingerprint("final") == target.fingerprint("final")
     assert again.fingerprint("final") != PhantomTarget(None, seed=0).fingerprint("final")
+
+
+def test_a_fit_remembers_its_images_and_what_came_before(train, val, tmp_path):
+    target, _ = fit(train, val, tmp_path)
+    again = PhantomTarget(tmp_path / "weights.safetensors")
+    assert again.trained_on == target.trained_on
+    assert (seen(again, train), seen(again, val)) == (64, 0)
+    keys = json.loads((tmp_path / "card.json").read_text())["trained_on"]["keys"]
+    assert keys.split() == sorted(key[:12] for key in train.keys)
+    fit_target(again, val, val, RunFolder(tmp_path / "on"), **OPTIONS)
+    last = PhantomTarget(tmp_path / "on" / "weights.safetensors")
+    assert (seen(last, train), seen(last, val), seen(last, Phantom(n=4, seed=3))) == (64, 64, 0)
 
 
 def test_the_same_seed_gives_the_same_weights_however_images_are_kept(train, val, tmp_path, monkeypatch):

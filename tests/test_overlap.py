@@ -1,0 +1,66 @@
+import pytest
+
+from mammi.errors import BadInput
+from mammi.overlap import check_apart, seen, warnings
+from mammi.target.training import after
+from tests.tiny import TinySet, TinyTarget
+
+
+class Split(TinySet):
+    """Images of a known collection; ``copy``: the same images in other files."""
+
+    def __init__(self, splits, dataset="nih14", first=0, copy=""):
+        super().__init__(len(splits), first)
+        self.splits, self.dataset = tuple(splits), dataset
+        self.keys = tuple(copy + key[len(copy):] for key in self.keys)
+
+
+def trained_on(*names):
+    target = TinyTarget()
+    target.trained_on = frozenset(names)
+    return target
+
+
+def test_nothing_known_is_not_nothing_seen():
+    assert seen(TinyTarget(), TinySet()) is None and warnings(TinyTarget(), TinySet()) == ()
+
+
+def test_training_images_are_counted_one_by_one():
+    target = trained_on(*after(TinySet(4)))
+    assert [seen(target, TinySet(5, first)) for first in (0, 2, 4)] == [4, 2, 0]
+    note, = warnings(target, TinySet(5, 2))
+    assert note.startswith("2 of 5 images of tiny were training images of tiny_target: ") and "another split" in note
+    assert warnings(target, TinySet(5, 4)) == ()
+
+
+def test_the_paper_probes_with_training_images():
+    paper = trained_on("nih14/train")
+    note, = warnings(paper, Split(["train"] * 5))
+    assert note.startswith("5 of 5") and "(trained on nih14/train)" in note
+    assert seen(paper, Split(["train", "val", "test", "train", ""])) == 2
+    assert seen(paper, Split(["val", "test"])) == 0
+    assert seen(paper, Split(["train"] * 3, dataset="vindr")) == seen(paper, Split(["train"] * 3, dataset="")) == 0
+
+
+def test_another_copy_is_known_by_its_split():
+    target = trained_on(*after(Split(["train", "train"])))
+    assert seen(target, Split(["train", "train", "test"], copy="ff" * 8)) == 2
+    assert seen(target, Split(["", "", ""], copy="ff" * 8)) == 0
+
+
+def test_an_unnamed_split_of_an_unnamed_set_matches_nothing():
+    assert seen(trained_on("/", "nih14/"), Split(["", "train"], dataset="")) == 0
+    assert seen(trained_on("/", "nih14/"), Split(["", "train"])) == 0
+    assert after(Split(["", "train"], dataset="")).isdisjoint({"/", "/train"})
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("patients, first, message", [
+    (None, 3, "2 images are both in the validation set tiny and in the test set tiny; choose .*task.val.split, "),
+    (("image1", "p", "q", "r", "image4"), 5, "2 patients are both in")])
+def test_a_patient_in_two_splits_is_refused(patients, first, message):
+    other = TinySet(5, first)
+    other.patients = patients or other.patients
+    with pytest.raises(BadInput, match=message):
+        check_apart(TinySet(), other, ("validation set", "test set"), ("task.val.split", "task.test.split"))
+    check_apart(TinySet(), TinySet(5, 5), ("a", "b"), ("c", "d"))
