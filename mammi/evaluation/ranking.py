@@ -1,12 +1,12 @@
 """How well scores rank images with a label above images without it, with intervals over patients."""
 import numpy as np
-import pandas as pd
 
 from mammi.errors import BadInput
+from mammi.progress import track
 
 ENOUGH = 10  # positives, and negatives, from which a label is judged
 RESAMPLES = 2000
-BLOCK = 200  # resamples at a time
+BLOCK = 50  # resamples at a time
 
 
 def compare(scores, truth, labels, patients, seed, controls=("twin",), resamples=RESAMPLES):
@@ -20,9 +20,11 @@ def compare(scores, truth, labels, patients, seed, controls=("twin",), resamples
     the interval of the mean difference lies above 0, else ``failed``. Raises :class:`BadInput` where no label has 10
     positives and 10 negatives.
     """
+    import pandas as pd
+
     weights = patient_weights(patients, resamples, seed)
     points, samples, rows = [], [], []
-    for k, label in enumerate(labels):
+    for k, label in track(enumerate(labels), f"resampling {len(weights)} times"):
         known = ~np.isnan(truth[:, k])
         positive = truth[known, k] == 1
         row = {"label": label, "images": int(known.sum()), "positives": int(positive.sum())}
@@ -67,9 +69,11 @@ def auroc(scores, truth, weights=None):
     starts = np.flatnonzero(np.r_[True, np.diff(np.asarray(scores)[order]) != 0])  # of runs of equal scores
     rows = np.ones((1, len(order))) if weights is None else np.asarray(weights)
     out = []
-    for block in np.split(rows[:, order], range(BLOCK, len(rows), BLOCK)):
-        positive = np.add.reduceat(block * truth[order], starts, axis=1).astype(float)
-        negative = np.add.reduceat(block * ~truth[order], starts, axis=1).astype(float)
+    yes = np.asarray(truth)[order]
+    for at in range(0, len(rows), BLOCK):
+        block = rows[at:at + BLOCK][:, order].astype(float)
+        positive = np.add.reduceat(block * yes, starts, axis=1)
+        negative = np.add.reduceat(block, starts, axis=1) - positive  # whole numbers: exact
         wins = (positive * (negative.cumsum(1) - negative / 2)).sum(1)
         pairs = positive.sum(1) * negative.sum(1)
         out.append(np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0))
@@ -82,4 +86,5 @@ def patient_weights(patients, resamples, seed):
     _, index = np.unique(np.asarray(patients), return_inverse=True)
     n = index.max() + 1
     draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
-    return np.stack([np.bincount(draw, minlength=n) for draw in draws])[:, index]
+    counts = np.stack([np.bincount(draw, minlength=n) for draw in draws])
+    return counts.astype(np.min_scalar_type(counts.max()))[:, index]  # R x P of them: 8 bits do where patients are many
