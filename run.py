@@ -12,6 +12,7 @@ from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
 from mammi.errors import BadInput, MammiError, MissingAsset, near, number
+from mammi.offline import go_offline
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
@@ -19,6 +20,10 @@ def main(cfg):
     try:
         number("seed", cfg.seed, 0, whole=True)
         number("batch_size", cfg.batch_size, 1, whole=True)
+        if not isinstance(cfg.offline, bool):
+            raise BadInput(f"offline={cfg.offline}: expected true or false")
+        if cfg.offline:
+            go_offline()
         if cfg.device != "cpu":
             from mammi.devices import check_device
 
@@ -46,6 +51,7 @@ def build_all(cfg, names):
                 raise
             missing.append(str(behind(error)))
     if missing:
+        missing.append("What every option needs, and what of it is here: python -m mammi assets")
         raise MissingAsset("\n\n".join(dict.fromkeys(missing)))
     return built
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from mammi.errors import BadInput, MissingAsset
 from mammi.files import digest
+from mammi.offline import is_offline
 from mammi.progress import track
 
 PACKAGED = "packaged-minilm"
@@ -53,8 +54,9 @@ class SentenceEncoder:
             return Path(snapshot_download(self.path, allow_patterns=["*.json", "*.txt", "*.safetensors"],
                                           ignore_patterns=["onnx/*", "openvino/*"]))
         except Exception as error:
-            raise MissingAsset(f"text encoder {self.path}: no such folder, and the Hugging Face hub does not give it "
-                               f"({type(error).__name__}). {WAYS}") from error
+            why = "offline=true: the Hugging Face hub is not asked" if is_offline() else (
+                f"the Hugging Face hub does not give it ({type(error).__name__})")
+            raise MissingAsset(f"text encoder {self.path}: no such folder, and {why}. {WAYS}") from error
 
     @cached_property
     def fingerprint(self):

@@ -149,7 +149,8 @@ def test_what_two_options_lack_is_told_once(monkeypatch):
     monkeypatch.setattr("run.build", lacking)
     with pytest.raises(MissingAsset) as error:
         build_all(None, ("target", "probing_set"))
-    assert str(error.value) == "the same file"
+    assert str(error.value).startswith("the same file\n\n") and str(error.value).count("the same file") == 1
+    assert "python -m mammi assets" in str(error.value)
 
 
 def test_a_cache_folder_that_cannot_be_used_is_named(tmp_path, monkeypatch):

@@ -115,12 +115,43 @@ def test_planted_units_are_named_and_noise_is_not(outputs):
     (["concept_set=mimic_nouns", "profile.stand_ins=false"], "paths.data"),
     (["probing_set=image_folder"], "probing_set.root"), (["probing_set=nih14"], "MAMMI_DATA"),
     (["dissector.seed=7"], "seed7"), (["seed=abc"], "seed=abc"), (["batch_size=0"], "batch_size=0"),
+    (["offline=maybe"], "offline=maybe: expected true or false"),
     (["device=foo"], "device=foo"), (["probing_set.n=1.5"], "probing_set.n=1.5"), (["+target.foo=1"], "'foo'")])
 def test_errors_teach_and_leave_no_results(outputs, overrides, words):
     done = run(outputs, FEW, "name=bad", *overrides, fails=True)
     message = done.stderr + done.stdout
     assert words in message and "Traceback" not in message
     assert not list((outputs / "bad").rglob("*.csv"))
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("many", [[], ["-m", "seed=0,1"]])
+@pytest.mark.parametrize("folder", ["file", "file/below", "null"])
+def test_outputs_that_cannot_be_written_are_told_in_one_line(tmp_path, many, folder):
+    (tmp_path / "file").touch()
+    done = subprocess.run([sys.executable, ROOT / "run.py", *many, f"paths.outputs={folder}"], cwd=tmp_path,
+                          capture_output=True, text=True, env=environment())
+    said = done.stdout + done.stderr
+    assert done.returncode == 1 and "Traceback" not in said and said.strip().count("\n") == 0
+    assert "BadInput: paths.outputs=" in said and "cannot be used" in said and "paths.outputs=FOLDER" in said
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.fault
+def test_an_offline_run_asks_no_hub_and_says_so(outputs):
+    run(outputs, FEW, "offline=true", "paths.mpnet=nobody/nothing", "concept_set=nih_labels", "name=offline")
+    metrics = json.loads((newest(outputs, "offline") / "metrics.json").read_text())
+    assert metrics["cos_mpnet"] is None and "offline=true" in metrics["cos_mpnet_note"]
+    assert metrics["cos_minilm"] is not None
+
+
+@pytest.mark.fault
+def test_an_offline_run_refuses_a_download(outputs):
+    done = run(outputs, FEW, "offline=true", "concept_set=mimic_nouns", "concept_set.download=true", "name=bad",
+               fails=True)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert "offline=true: something asked for raw.githubusercontent.com:https" in said
 
 
 def test_interrupted_run_goes_on(tmp_path):

@@ -76,21 +76,36 @@ def test_a_data_folder_that_is_none_is_no_reason_for_a_stand_in(tmp_path, cache)
 
 
 def test_download_is_checked_kept_and_used_again(tmp_path, cache):
-    there = put(tmp_path / "remote" / "nouns.txt", LIST + b"\n")
+    there = put(tmp_path / "remote" / "nouns.txt")
     concepts = nouns(download=True, url=there.as_uri()).load(cache)
     assert (concepts.name, concepts.words) == ("mimic_nouns", WORDS)
     there.unlink()
     assert nouns(stand_in=OpenI(), stand_ins=True).load(cache).words == WORDS  # once fetched it is found
+    assert nouns(downloads=cache.root / "downloads").load(cache).words == WORDS
     assert [p.name for p in (cache.root / "downloads").iterdir()] == ["mimic_nouns.txt"]
 
 
-def test_wrong_download_leaves_nothing(tmp_path, cache):
-    there = put(tmp_path / "remote" / "nouns.txt", b"<html>sign in</html>")
-    with pytest.raises(BadInput, match="is not the authors' list.*Nothing was kept"):
+@pytest.mark.fault
+@pytest.mark.parametrize("data", [b"<html>sign in</html>", LIST + b"\nlung", LIST[:-2]])
+def test_wrong_download_leaves_nothing(tmp_path, cache, data):
+    there = put(tmp_path / "remote" / "nouns.txt", data)
+    with pytest.raises(BadInput, match="the MIMIC nouns failed.*sha256.*Nothing was kept.*concept_set.path"):
         nouns(download=True, url=there.as_uri()).load(cache)
-    assert not list(cache.root.rglob("*.*"))
+    assert not [p for p in cache.root.rglob("*") if p.is_file()]
 
 
+@pytest.mark.fault
 def test_failed_download_is_an_error_even_where_a_stand_in_is_allowed(tmp_path, cache):
     with pytest.raises(MissingAsset, match=r"download of the MIMIC nouns failed.*concept_set\.path"):
         nouns(download=True, url=(tmp_path / "none").as_uri(), stand_in=OpenI(), stand_ins=True).load(cache)
+
+
+def test_what_is_nowhere_is_told_when_the_set_is_made(tmp_path, cache):
+    """So a run can name it together with all else that it lacks."""
+    with pytest.raises(MissingAsset, match="the MIMIC nouns are not here.*concept_set.download=true"):
+        nouns(downloads=tmp_path / "downloads")
+    with pytest.raises(MissingAsset, match="no folder"):
+        nouns(downloads=tmp_path / "downloads", data=tmp_path / "typo", stand_in=OpenI(), stand_ins=True)
+    for options in ({"download": True}, {"stand_in": OpenI(), "stand_ins": True}, {"path": put(tmp_path / "own.txt")},
+                    {"data": put(tmp_path / "data" / "nouns.txt").parent}):
+        nouns(downloads=tmp_path / "downloads", **options)
