@@ -1,0 +1,208 @@
+"""Before a long run: which passes it needs, and what they will cost in time, memory and disk, measured here and now."""
+import shutil
+import time
+
+import numpy as np
+
+from mammi.cache import LARGE, Cache
+from mammi.evidence import Evidence
+from mammi.probing_set.base import spread
+from mammi.task.plan_view import summarise
+
+PATIENCE = 4.0      # seconds that a pass is measured for
+FIRST = 4           # images of the batch that warms up, and says how many more there is time for
+TEXTS = 32          # prompts that are measured at most
+MAPPED = ("activations", "selected", "image embeddings")  # arrays that lie in files of the cache where large
+KEY = 32            # bytes beside each row of the cache
+ENOUGH = 1.1        # free disk over what is written, below which there is a warning
+
+
+def plan(target, probing_set, concept_set, dissector, selection, method, cache, batch_size, out):
+    """Forecast ``task=annotate`` with the same options: print it, leave ``plan.json`` in ``out``, return its facts.
+
+    What the cache holds is counted exactly. Seconds are those of a few batches now, decoding and forward pass one after
+    the other. Which images the dissector must see follows from the selection: exact where all activations are cached
+    or every image is needed, else an estimate from the measured images. Nothing is computed into the cache but the
+    concept set; evaluation and pictures are not forecast.
+    """
+    concepts = concept_set.load(cache)
+    evidence = Evidence(target, probing_set, concepts, dissector, selection, _Asking(cache.root), batch_size)
+    prompts = _prompts(method, probing_set.template, concepts.words)
+    lacking = {"target": _missing(lambda: evidence.activations)}
+    if dissector.embeds:
+        lacking |= {"images": _missing(evidence.image_embeddings),
+                    "texts": _missing(lambda: evidence.text_embeddings(prompts))}
+    sample = _Sample(evidence, prompts, lacking)
+    sizes = {"images": len(probing_set), "neurons": len(evidence.neurons), "concepts": len(concepts),
+             "dimensions": sample.dimensions}
+    passes = _passes(evidence, method, prompts, lacking, sample)
+    memory = _memory(sizes, passes, sample, target.activation)
+    facts = {**sizes, "names": {"target": target.name, "layer": target.layer, "probing_set": probing_set.name,
+                                "concept_set": concepts.name, "dissector": dissector.name},
+             "passes": passes, "memory": memory, "disk": _disk(passes, memory, cache.root),
+             "seconds": sum(step["seconds"] for step in passes.values()),
+             "measured": {"images": len(sample.images), "texts": sample.texts, "batch_size": batch_size,
+                          "seconds": sample.seconds}}
+    out.json("plan.json", facts)
+    summarise(facts, out.path)
+    return facts
+
+
+class _Lacking(Exception):
+    """Rows that the cache does not hold: ``args[0]`` of them."""
+
+
+class _Asking(Cache):
+    """A cache that tells how many rows are missing where a cache would have them computed."""
+
+    def rows(self, tables, keys, compute):
+        if missing := self.lacking(tables, keys):
+            raise _Lacking(missing)
+        return super().rows(tables, keys, compute)
+
+    fill = rows
+
+
+def _missing(ask):
+    try:
+        ask()
+        return 0
+    except _Lacking as lacking:
+        return lacking.args[0]
+
+
+def _prompts(method, template, words):
+    """The texts that a method asks the dissector about; a control that wraps another method asks what that does."""
+    while hasattr(method, "like"):
+        method = method.like
+    own = getattr(method, "template", None)
+    template = template if own is None else own
+    return [f"{template} {word}" for word in words] + [template] if template else list(words)
+
+
+class _Sample:
+    """A few images and prompts that go through the models: as few as can be where all is cached.
+
+    images      positions of the measured images
+    activations (len(images), N)
+    texts       how many prompts were measured
+    dimensions  D; None where the dissector only scores
+    width       numbers that the cache keeps of a text: those of the text encoder's vector where there is one
+    seconds     {"decode", "target", "dissector"} an image, {"text"} a prompt
+    """
+
+    def __init__(self, evidence, prompts, lacking):
+        target, dissector, layer = evidence.target, evidence.dissector, evidence.target.layer
+        some, spent = spread(len(evidence.images), evidence.batch_size + FIRST), {}
+
+        def see(batch):
+            return dissector.embed_images(batch) if dissector.embeds else dissector.score(batch, prompts)
+
+        def run(positions):
+            batch, spent["decode"] = _timed(lambda: evidence.images.load(positions, masks=target.needs_masks))
+            readings, spent["target"] = _timed(lambda: target.read(batch, [layer]))
+            rows, spent["dissector"] = _timed(lambda: see(batch))
+            return target.activate(readings[layer].pooled.float().cpu().numpy()), rows
+
+        first, rest = some[:FIRST], some[FIRST:]
+        self.activations, rows = run(first)
+        _, again = _timed(lambda: run(first))  # the first time loads and compiles
+        todo = lacking["target"] or lacking.get("images", True)
+        n = int(np.clip(PATIENCE / max(again / len(first), 1e-9), 0, len(rest))) if todo else 0
+        self.images = first
+        if n:
+            more, rows = run(rest[:n])
+            self.activations, self.images = np.concatenate([self.activations, more]), some[:FIRST + n]
+        self.seconds = {name: value / len(rows) for name, value in spent.items()}
+        self.dimensions, self.texts, self.width = (rows.shape[1], 0, 0) if dissector.embeds else (None, 0, 0)
+        if dissector.embeds:
+            embed = dissector.text_encoder.embed if dissector.text_encoder is not None else dissector.embed_texts
+            embed(prompts[:1])
+            few = prompts[:TEXTS if lacking["texts"] else 1]
+            vectors, spent["text"] = _timed(lambda: embed(few))
+            self.texts, self.width = len(few), vectors.shape[1]
+            self.seconds["text"] = spent["text"] / len(few)
+
+
+def _timed(call):
+    begun = time.perf_counter()
+    value = call()
+    return value, time.perf_counter() - begun
+
+
+def _passes(evidence, method, prompts, lacking, sample):
+    """{"target", "dissector", "texts": {"compute", "least", "of", "basis", "seconds", "bytes"}}.
+
+    ``compute`` rows are planned with, of ``of``; ``least`` is less where it is not known how many there will be.
+    """
+    images, seconds = len(evidence.images), sample.seconds
+    every = any(getattr(part, "needs_every_image", False) for part in (method, evidence.selection))
+    reads = lacking["target"]
+    least, n, basis = _seen(evidence, every, reads, sample)
+    if not evidence.dissector.embeds:
+        sees, width = n if reads else _missing(lambda: evidence.match(prompts)), len(prompts)
+    elif reads and n < images:  # which ones is not known: as many of them are cached as of all
+        least, sees = (round(lacking["images"] * some / images) for some in (least, n))
+        width = sample.dimensions
+    else:
+        sees = _missing(lambda: evidence.image_embeddings(None if every else evidence.positions))
+        width = sample.dimensions
+    texts = lacking.get("texts", 0)
+    decoded = max(sees - reads, 0) if every else sees  # one pass over the images serves both
+
+    def step(compute, of, time, numbers, basis="exact", least=None):
+        least = compute if least is None else min(least, compute)
+        return {"compute": compute, "least": least, "of": of, "basis": basis, "seconds": time,
+                "bytes": compute * (4 * numbers + KEY)}
+
+    return {"target": step(reads, images, reads * (seconds["decode"] + seconds["target"]), len(evidence.neurons)),
+            "dissector": step(sees, n, decoded * seconds["decode"] + sees * seconds["dissector"], width, basis, least),
+            "texts": step(texts, len(prompts), texts * seconds.get("text", 0), sample.width)}
+
+
+def _seen(evidence, every, reads, sample):
+    """(least, most images that the dissector must see, how that is known)."""
+    images, n = len(evidence.images), len(evidence.neurons)
+    if every:
+        return images, images, "exact: the method needs every image"
+    if not reads:
+        n = len(evidence.positions)
+        return n, n, "exact: selected by the cached activations"
+    k = getattr(evidence.selection, "k", None)
+    if k is not None:
+        return min(images, k), min(images, k * n), f"{k} images for each of {n} neurons, shared or not"
+    some = int(evidence.selection(sample.activations).any(1).sum())
+    return some, max(some, round(images * some / len(sample.images))), (
+        f"{some} of {len(sample.images)} measured images are selected: of all as many, or the same share")
+
+
+def _memory(sizes, passes, sample, activation):
+    """Bytes: each array, which of them lie in files, the process's peak so far with models and one batch, the total."""
+    images, neurons, concepts = sizes["images"], sizes["neurons"], sizes["concepts"]
+    width = sizes["dimensions"] or concepts
+    arrays = {"activations": images * neurons * (4 if activation == "logit" else 12), "selected": images * neurons,
+              "image embeddings": passes["dissector"]["of"] * width * 4, "scores": neurons * concepts * 4}
+    if sizes["dimensions"]:
+        arrays["text embeddings"] = passes["texts"]["of"] * (sizes["dimensions"] + sample.width) * 4
+    mapped = [name for name in MAPPED if arrays[name] > LARGE]
+    peak = _peak()
+    return {"arrays": arrays, "in_files": mapped, "process": peak,
+            "total": (peak or 0) + sum(size for name, size in arrays.items() if name not in mapped)}
+
+
+def _peak():
+    """Bytes that this process held at most; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    import sys
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _disk(passes, memory, root):
+    """Bytes: rows that stay in the cache, arrays that lie there during the run, what is free; whether it suffices."""
+    rows, arrays = sum(p["bytes"] for p in passes.values()), sum(memory["arrays"][name] for name in memory["in_files"])
+    free = shutil.disk_usage(next(path for path in (root, *root.absolute().parents) if path.exists())).free
+    return {"needed": rows, "during_the_run": arrays, "free": free, "suffices": free > ENOUGH * (rows + arrays)}
