@@ -3,10 +3,15 @@
 A *table* is one computation (weights + layer + transform, or checkpoint + preprocessing); a *row* of it belongs to
 one key (the hash of an image's bytes, of a generator's identity, of a text). Rows are written in shards as they
 are computed, so a run that is interrupted, or that sees a few new images, computes only what is missing.
+
+Of a table only the keys stay in memory. Several processes may use one cache: files are whole or not there, no row ever
+changes, and a shard that another process has joined with others, or that was found damaged, is looked for once more.
 """
 import json
 import logging
+import os
 import shutil
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +23,9 @@ from mammi.files import digest, replacing
 
 log = logging.getLogger(__name__)
 DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError)
+LARGE = 2**25  # bytes: arrays above are memory-mapped
+SHARD = 2**23  # bytes: small shards are joined up to it; a damaged one costs that much
+ATTEMPTS = 5   # to read rows while shards are damaged, or other processes move them
 TAG = "CACHEDIR.TAG"  # marks a folder as a cache: nothing else is ever cleared, and backups leave it out
 
 
@@ -32,21 +40,60 @@ class Cache:
 
         tables   {name: inputs}, inputs JSON-able: everything but the key that a row depends on
         keys     P strings of 32 characters (:func:`digest`); repeated keys are computed once
-        compute  positions (increasing, into ``keys``) -> iterator of (some of the positions, {name: (b, ...) array});
-                 each block is stored as it comes
-        Returns {name: (P, ...) array}.
+        compute  (positions, names) -> iterator of (some of the positions, {name: (b, ...) array}): ``positions``,
+                 increasing, into ``keys``, lack a row in the tables ``names``; each block is stored as it comes
+        Returns {name: (P, ...) array}, memory-mapped where large, see :meth:`empty`.
         """
         keys = np.asarray(keys, dtype="S32")
+        for _ in range(ATTEMPTS):
+            stores = self._filled(tables, keys, compute)
+            try:
+                return {name: store.take(keys, self.empty) for name, store in stores.items()}
+            except _Gone:
+                continue  # what is there now is listed anew
+        raise BadInput(f"paths.cache={self.root}: rows that were just written cannot be read back, {ATTEMPTS} times "
+                       "in a row. Check the disk, or give another folder")
+
+    def fill(self, tables, keys, compute):
+        """Compute and store what :meth:`rows` would, and read nothing back: one pass for several later readers."""
+        self._filled(tables, np.asarray(keys, dtype="S32"), compute)
+
+    def lacking(self, tables, keys):
+        """How many distinct ``keys`` lack a row in any of ``tables`` ({name: inputs}); computes nothing."""
+        keys = np.unique(np.asarray(keys, dtype="S32"))
+        return int(np.any([~_Table(self.root, name, inputs).has(keys) for name, inputs in tables.items()], 0).sum())
+
+    def _filled(self, tables, keys, compute):
         stores = {name: _Table(self.root, name, inputs) for name, inputs in tables.items()}
-        lacking = np.logical_or.reduce([~store.has(keys) for store in stores.values()])
+        lacking = np.stack([~store.has(keys) for store in stores.values()], axis=1)
         _, first = np.unique(keys, return_index=True)
-        todo = np.sort(first[lacking[first]])
-        if len(todo):
-            self._tag()
-            for positions, arrays in compute(todo):
-                for name, array in arrays.items():
-                    stores[name].write(keys[positions], np.ascontiguousarray(array))
-        return {name: store.take(keys) for name, store in stores.items()}
+        todo = np.sort(first[lacking[first].any(1)])
+        if not len(todo):
+            return stores
+        self._tag()
+        for pattern in np.unique(lacking[todo], axis=0):  # positions that lack the same tables go together
+            names = [name for name, lacks in zip(stores, pattern) if lacks]
+            for positions, arrays in compute(todo[(lacking[todo] == pattern).all(1)], names):
+                for name in names:
+                    stores[name].write(keys[positions], np.ascontiguousarray(arrays[name]))
+        for store in stores.values():
+            store.join()
+        return stores
+
+    def empty(self, shape, dtype):
+        """An array to be filled. A large one lies in a file of this cache that goes away with it, not in memory."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if size <= LARGE:
+            return np.empty(shape, dtype)
+        self._tag()
+        with tempfile.TemporaryFile(dir=self.root) as file:
+            try:
+                if hasattr(os, "posix_fallocate"):  # a full disk is told here; a write to the array would crash
+                    os.posix_fallocate(file.fileno(), 0, size)
+                return np.asarray(np.memmap(file, dtype, "w+", shape=tuple(shape)))
+            except OSError as error:
+                raise BadInput(f"paths.cache={self.root}: no room for {size / 2**20:,.0f} MiB ({error}). Free some, or "
+                               "give a folder on another disk") from error
 
     def json(self, name, inputs, compute):
         """A JSON-able value, computed once per ``inputs``; a damaged file is computed anew."""
@@ -92,22 +139,35 @@ class Cache:
                 part.write_text("Signature: 8a477f597d28d172789f06886806bc55\n# mammi: deleting this costs time\n")
 
 
+class _Gone(Exception):
+    """A shard that was listed is there no more."""
+
+
 class _Table:
-    """The rows of one computation: blocks of (keys, rows), on disk a shard each; damaged shards are deleted."""
+    """The rows of one computation in shards, files of keys and rows; damaged shards are deleted."""
 
     def __init__(self, root, name, inputs):
         self.folder = root / name / digest(inputs)
         self.inputs = inputs
-        self.blocks = [block for path in sorted(self.folder.glob("*.npz")) if (block := self._shard(path))]
+        self._list()
+
+    def _list(self):
+        """``shards``, [(path, keys)]; listed anew where one was damaged, or joined by another process meanwhile."""
+        found = [None]
+        while None in found:
+            paths = sorted(self.folder.glob("[!.]*.npz"))  # one with a dot is being written
+            found = [self._read(path, "keys") for path in paths]
+        self.shards = [(path, keys) for path, (keys,) in zip(paths, found)]
 
     @staticmethod
-    def _shard(path):
+    def _read(path, *names):
+        """The arrays ``names`` of a shard; None where it has gone, or is damaged and now deleted."""
         try:
             with np.load(path) as shard:
-                keys, rows = shard["keys"], shard["rows"]
-            if len(keys) != len(rows) or not len(keys):
+                arrays = [shard[name] for name in names]
+            if len({len(array) for array in arrays}) > 1 or not len(arrays[0]):
                 raise ValueError("keys and rows differ in number")
-            return keys, rows
+            return arrays
         except FileNotFoundError:
             return None
         except DAMAGED as error:
@@ -116,10 +176,10 @@ class _Table:
             return None
 
     def _find(self, keys):
-        """(which of ``keys`` there are, their numbers in all blocks one after the other)."""
-        if not self.blocks:
+        """(which of ``keys`` there are, their numbers in all shards one after the other)."""
+        if not self.shards:
             return np.zeros(len(keys), bool), np.zeros(len(keys), int)
-        mine = np.concatenate([block_keys for block_keys, _ in self.blocks])
+        mine = np.concatenate([own for _, own in self.shards])
         order = np.argsort(mine, kind="stable")
         at = order[np.searchsorted(mine, keys, sorter=order).clip(max=len(mine) - 1)]
         return mine[at] == keys, at
@@ -128,20 +188,25 @@ class _Table:
         """(P,) bool."""
         return self._find(keys)[0]
 
-    def take(self, keys):
-        """(P, ...) rows in the order of ``keys``, all of which must be there."""
+    def take(self, keys, empty):
+        """(P, ...) rows in the order of ``keys``, into an array by ``empty``; one shard in memory at a time.
+
+        All must be there; raises :class:`_Gone` where a shard has turned out not to be.
+        """
         there, at = self._find(keys)
         if not there.all():
             raise RuntimeError(f"{self.folder}: {int((~there).sum())} of {len(keys)} rows were not computed")
-        first = self.blocks[0][1]
-        out = np.empty((len(keys), *first.shape[1:]), first.dtype)
-        order, start = np.argsort(at, kind="stable"), 0
-        ends = np.cumsum([len(rows) for _, rows in self.blocks])
-        cuts = np.searchsorted(at[order], ends)
-        for (_, rows), end, begin, cut in zip(self.blocks, ends, [0, *cuts[:-1]], cuts):
-            chosen = order[begin:cut]
-            out[chosen] = rows[at[chosen] - start]
-            start = end
+        out, order, start = np.empty((0, 0), np.float32), np.argsort(at, kind="stable"), 0
+        for path, own in self.shards:
+            begin, end = np.searchsorted(at, (start, start + len(own)), sorter=order)
+            if begin < end:
+                chosen, shard = order[begin:end], self._read(path, "rows", "keys")
+                if shard is None:
+                    raise _Gone
+                if len(out) < len(keys):
+                    out = empty((len(keys), *shard[0].shape[1:]), shard[0].dtype)
+                out[chosen] = shard[0][at[chosen] - start]
+            start += len(own)
         return out
 
     def write(self, keys, rows):
@@ -149,7 +214,49 @@ class _Table:
         if not about.exists():
             with replacing(about) as part:
                 part.write_text(json.dumps(self.inputs, indent=1, sort_keys=True))
-        with replacing(self.folder / f"{digest(keys.tobytes())}.npz") as part:
+        path = self.folder / f"{digest(keys.tobytes())}.npz"
+        with replacing(path) as part:
             with open(part, "wb") as file:
                 np.savez(file, keys=keys, rows=rows)
-        self.blocks.append((keys, rows))
+        self.shards.append((path, keys))
+        return path
+
+    def join(self):
+        """Make large shards of small ones. Old ones go when the new one is there: a crash leaves copies, no gap."""
+        groups, room = [], 0
+        for path in dict.fromkeys(path for path, _ in self.shards):
+            size = _size(path)
+            if size > SHARD // 2:
+                continue
+            if not groups or size > room:
+                groups.append([])
+                room = SHARD
+            groups[-1].append(path)
+            room -= size
+        for group in groups:
+            if len(group) > 1:
+                self._join(group)
+        self._list()
+
+    def _join(self, paths):
+        found = {path: arrays for path in paths if (arrays := self._read(path, "keys", "rows")) is not None}
+        if not found:
+            return
+        keys, rows = (np.concatenate(arrays) for arrays in zip(*found.values()))
+        _, first = np.unique(keys, return_index=True)  # processes that ran side by side may have computed a row twice
+        first.sort()
+        whole = self.write(keys[first], rows[first])
+        for path in found:
+            if path != whole:
+                path.unlink(missing_ok=True)
+
+
+class _Gone(Exception):
+    """A shard that was listed is there no more."""
+
+
+def _size(path):
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # another process has joined it
+        return 0

@@ -1,14 +1,17 @@
 """What is known about the neurons, computed only when somebody asks, each image and each text once."""
+from contextlib import closing
 from functools import cached_property
 
 import numpy as np
 
 from mammi import matching
-from mammi.errors import number
+from mammi.errors import BadInput, number
 from mammi.files import digest
+from mammi.prefetch import ahead
 from mammi.progress import track
-from mammi.selection import checked
+from mammi.selection import blocks, checked, select
 
+LAYER = "activations/"  # tables of the target are called this and the layer
 TEXT_BLOCK = 1024
 
 
@@ -18,7 +21,7 @@ class Evidence:
     target, images, dissector  instances of the base classes in ``mammi.target``, ``mammi.probing_set``,
                                ``mammi.dissector``
     concepts                   :class:`mammi.types.Concepts`
-    selection                  callable (P, N) -> (P, N) bool
+    selection                  callable (P, n) -> (P, n) bool that judges each neuron by itself
     cache                      :class:`mammi.cache.Cache`; rows are kept per image and per text, so another alpha,
                                concept set or subset of the images computes only what is new
     batch_size                 images per forward pass; no result depends on it
@@ -29,29 +32,64 @@ class Evidence:
         self.dissector, self.selection, self.cache = dissector, selection, cache
         self.batch_size = number("batch_size", batch_size, 1, whole=True)
 
+    # --- one pass over the images ---------------------------------------------------------------------------------
+
+    def gather(self, layers=None):
+        """Decode every image once, for the target and the dissector: what :meth:`read` and :meth:`image_embeddings` of
+        all images would each load them for is then in the cache, and only what was lacking is computed.
+
+        layers  those to be read; None: the target's chosen one. The dissector is left out where it has no embeddings.
+        """
+        tables = self._tables(layers or [self.target.layer], self.dissector.embeds)
+        self.cache.fill(tables, self.images.keys, self._compute(np.arange(len(self.images))))
+
+    def _tables(self, layers, images):
+        """{table: what its rows depend on} of target layers and of the dissector's images."""
+        tables = {LAYER + layer: {"target": self.target.fingerprint(layer)} for layer in layers}
+        return tables | ({"images": {"dissector": self.dissector.fingerprint}} if images else {})
+
+    def _compute(self, positions):
+        """For :meth:`mammi.cache.Cache.rows` over the images at ``positions``: loads each and computes all tables."""
+        def compute(todo, names):
+            layers = [name.removeprefix(LAYER) for name in names if name.startswith(LAYER)]
+            embed = "images" in names
+            what = " and ".join([self.target.name] * bool(layers) + [self.dissector.name] * embed) + " on images"
+            for at, batch in self.batches(positions[todo], what, bool(layers) and self.target.needs_masks):
+                rows = {}
+                if layers:
+                    readings = self.target.read(batch, layers)
+                    rows = {LAYER + layer: readings[layer].pooled.float().cpu().numpy() for layer in layers}
+                    for row in rows.values():
+                        checked(row)  # what is not finite must not enter the cache
+                if embed:
+                    name = f"{self.dissector.name}'s image embeddings"
+                    rows["images"] = matching.unit(self.dissector.embed_images(batch), name)
+                yield todo[at], rows
+
+        return compute
+
     # --- the target -----------------------------------------------------------------------------------------------
 
     def read(self, layers):
         """{layer: (P, N) float32 raw activations}, one pass for all layers that are not cached yet."""
         layers = list(dict.fromkeys(layers))
-        tables = {f"activations/{layer}": {"target": self.target.fingerprint(layer)} for layer in layers}
-
-        def compute(positions):
-            for at, batch in self.batches(positions, f"{self.target.name} reads", self.target.needs_masks):
-                readings = self.target.read(batch, layers)
-                rows = {layer: readings[layer].pooled.float().cpu().numpy() for layer in layers}
-                for row in rows.values():
-                    checked(row)  # what is not finite must not enter the cache
-                yield positions[at], {f"activations/{layer}": row for layer, row in rows.items()}
-
-        rows = self.cache.rows(tables, self.images.keys, compute)
-        return {layer: rows[f"activations/{layer}"] for layer in layers}
+        everything = np.arange(len(self.images))
+        rows = self.cache.rows(self._tables(layers, False), self.images.keys, self._compute(everything))
+        return {layer: rows[LAYER + layer] for layer in layers}
 
     @cached_property
     def activations(self):
-        """(P, N) float64 of the target's chosen layer, after its ``activation`` (logit or prob)."""
+        """(P, N) of the target's chosen layer after its ``activation``: float32 logits, or float64 probabilities.
+
+        Memory-mapped where large; rules of selection compute in float64, some neurons at a time.
+        """
         raw = self.read([self.target.layer])[self.target.layer]
-        return checked(self.target.activate(raw))
+        if self.target.activation == "logit":
+            return raw
+        out = self.cache.empty(raw.shape, np.float64)
+        for some in blocks(len(raw), 8 * raw.shape[1]):
+            out[some] = self.target.activate(raw[some])
+        return out
 
     @property
     def neurons(self):
@@ -67,26 +105,25 @@ class Evidence:
     @cached_property
     def selected(self):
         """(P, N) bool: which images represent which neuron."""
-        return self.selection(self.activations)
+        return select(self.selection, self.activations, self.cache.empty(self.activations.shape, bool))
 
     @cached_property
     def positions(self):
         """(U,) positions of the images that represent any neuron: the only ones the dissector must see."""
-        return np.flatnonzero(self.selected.any(1))
+        positions = np.flatnonzero(self.selected.any(1))
+        if not len(positions):
+            raise BadInput(f"no image represents any neuron of {self.target.layer}: over {len(self.images)} images "
+                           "their activations are constant, or selection chooses nothing. Check the target's weights "
+                           "and the pixel range of its transform")
+        return positions
 
     # --- the dissector --------------------------------------------------------------------------------------------
 
     def image_embeddings(self, positions=None):
         """(len(positions), D) float32, unit norm; all images without ``positions``."""
         positions = np.arange(len(self.images)) if positions is None else np.asarray(positions)
-
-        def compute(todo):
-            for at, batch in self.batches(positions[todo], f"{self.dissector.name} embeds images"):
-                rows = self.dissector.embed_images(batch)
-                yield todo[at], {"images": matching.unit(rows, f"{self.dissector.name}'s image embeddings")}
-
         keys = np.asarray(self.images.keys)[positions]
-        return self.cache.rows({"images": {"dissector": self.dissector.fingerprint}}, keys, compute)["images"]
+        return self.cache.rows(self._tables([], True), keys, self._compute(positions))["images"]
 
     def text_embeddings(self, texts):
         """(len(texts), D) float32, unit norm."""
@@ -126,7 +163,7 @@ class Evidence:
         positions = np.asarray(positions)
         inputs = {"dissector": self.dissector.fingerprint, "texts": digest(list(texts))}
 
-        def compute(todo):
+        def compute(todo, _):
             for at, batch in self.batches(positions[todo], f"{self.dissector.name} scores"):
                 yield todo[at], {"scores": self.dissector.score(batch, texts)}
 
@@ -136,16 +173,16 @@ class Evidence:
     # --- batch loops ----------------------------------------------------------------------------------------------
 
     def batches(self, positions, what, masks=False):
-        """Stream (slice of ``positions``, :class:`mammi.types.Batch`) with a progress bar."""
-        starts = range(0, len(positions), self.batch_size)
-        for start in track(starts, what, unit=self.batch_size, total=len(positions)):
-            at = slice(start, start + self.batch_size)
-            yield at, self.images.load(positions[at], masks=masks)
+        """Stream (slice of ``positions``, :class:`mammi.types.Batch`) with a progress bar; meanwhile the next loads."""
+        slices = [slice(start, start + self.batch_size) for start in range(0, len(positions), self.batch_size)]
+        loaded = ahead(lambda at: self.images.load(positions[at], masks=masks), slices)
+        with closing(loaded):
+            yield from zip(track(slices, what, unit=self.batch_size, total=len(positions)), loaded)
 
     def _texts(self, table, inputs, texts, embed):
         texts = list(texts)
 
-        def compute(todo):
+        def compute(todo, _):
             starts = range(0, len(todo), TEXT_BLOCK)
             for start in track(starts, "embedding texts", unit=TEXT_BLOCK, total=len(todo)):
                 block = todo[start:start + TEXT_BLOCK]
@@ -162,7 +199,8 @@ class _Embedded:
         self._rows, self._positions, self._texts = rows, positions, texts
 
     def parts(self, images, columns):
-        return self._rows[np.searchsorted(self._positions, images)] @ self._texts[columns].T
+        at, texts = np.searchsorted(self._positions, images), self._texts[columns].T
+        return np.concatenate([self._rows[at[some]] @ texts for some in blocks(len(at), self._rows[:1].nbytes)])
 
 
 class _Scored:
@@ -173,4 +211,4 @@ class _Scored:
         self._scores, self._positions = scores, positions
 
     def parts(self, images, columns):
-        return self._scores[np.searchsorted(self._positions, images)][:, columns]
+        return self._scores[np.ix_(np.searchsorted(self._positions, images), columns)]

@@ -6,6 +6,7 @@ mean embedding per neuron and one matrix product: s_ij = <mean_k v_k, t_j> - <me
 import numpy as np
 
 from mammi.errors import BadInput, number
+from mammi.selection import blocks
 from mammi.types import Annotations
 
 BLOCK = 8192  # concepts per matrix product: bounds the float64 working copy at N x 8192
@@ -31,14 +32,19 @@ def mean_rows(rows, positions, selected):
     positions  (U,) increasing, must hold every selected image
     selected   (P, N) bool
     """
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_array, hstack, identity
 
-    chosen = selected[positions]
     n = selected.sum(0)
-    if not np.array_equal(chosen.sum(0), n):
+    found, sums = np.zeros_like(n), np.zeros((len(n), rows.shape[1]))
+    for block in blocks(len(positions), 8 * max(sums.shape)):
+        chosen = selected[positions[block]]
+        found += chosen.sum(0)
+        # One after the other onto the sums so far: the same rounding, however many blocks there are.
+        weights = hstack([identity(len(n)), csr_array(chosen.T, dtype=np.float64)], format="csr")
+        sums = weights @ np.concatenate([sums, rows[block].astype(np.float64)])
+    if not np.array_equal(found, n):
         raise ValueError("positions leave out selected images")
-    weights = csr_matrix(chosen.T, dtype=np.float64)
-    return ((weights @ rows.astype(np.float64)) / np.maximum(n, 1)[:, None]).astype(np.float32)
+    return (sums / np.maximum(n, 1)[:, None]).astype(np.float32)
 
 
 def products(means, texts):
@@ -82,7 +88,7 @@ def check_beta(beta, on_nonpositive_max):
 
 def from_scores(scores, words, neurons, selected, activations, beta, on_nonpositive_max="empty"):
     """:class:`Annotations` of dense (N, C) ``scores``: the beta rule, dead neurons without words."""
-    constant = np.ptp(np.asarray(activations, dtype=np.float64), axis=0) == 0
+    constant = np.max(activations, axis=0) == np.min(activations, axis=0)
     chosen = choose(scores, beta, on_nonpositive_max)
     n = selected.sum(0)
     chosen = [c if k and not dead else c[:0] for c, k, dead in zip(chosen, n, constant)]

@@ -3,7 +3,7 @@ import numpy as np
 
 from mammi.errors import BadInput
 from mammi.matching import check_beta, from_scores, mean_rows, products, unit
-from mammi.selection import Adaptive, checked
+from mammi.selection import Adaptive, select
 
 
 def annotate(activations, image_embeddings, text_embeddings, words, template_embedding=None, alpha=0.93, beta=0.95,
@@ -17,12 +17,13 @@ def annotate(activations, image_embeddings, text_embeddings, words, template_emb
     template_embedding  (D,) of the prompt without a concept; None leaves the term of Eq. (2) out. It never changes
                         the order of the words, only how many pass beta.
     alpha, beta         Eq. (1) and the share of the best score that a word must exceed, both in (0, 1)
-    selection           callable (P, N) -> (P, N) bool that replaces Eq. (1), e.g. ``mammi.selection.TopK(40)``
+    selection           callable (P, n) -> (P, n) bool that replaces Eq. (1), e.g. ``mammi.selection.TopK(40)``; it
+                        judges each neuron by itself, and of many it is given some at a time
     Returns :class:`mammi.types.Annotations`. Raises :class:`BadInput` when shapes do not fit or values are not
     finite.
     """
     a, v, t = (_array(x) for x in (activations, image_embeddings, text_embeddings))
-    a, v, t = checked(a), unit(v, "image_embeddings"), unit(t, "text_embeddings")
+    v, t = unit(v, "image_embeddings"), unit(t, "text_embeddings")
     check_beta(beta, "empty")
     words = tuple(words)
     if len(v) != len(a):
@@ -36,9 +37,8 @@ def annotate(activations, image_embeddings, text_embeddings, words, template_emb
     if v.shape[1] != t.shape[1]:
         raise BadInput(f"image embeddings have {v.shape[1]} dimensions, text embeddings {t.shape[1]}: "
                        "both must come from one dissector")
-    selected = _array((selection or Adaptive(alpha))(a))
-    if selected.shape != a.shape or selected.dtype != bool:
-        raise BadInput(f"selection returned {selected.dtype} {selected.shape}; expected bool {a.shape}")
+    rule = selection or Adaptive(alpha)
+    selected = select(lambda some: _array(rule(some)), a)
     means = mean_rows(v, np.arange(len(v)), selected)
     scores = products(means, t)
     if template_embedding is not None:

@@ -12,6 +12,7 @@ class Random:
 
     def __init__(self, like, seed=0):
         self.like, self.seed = like, seed
+        self.needs_every_image = getattr(like, "needs_every_image", False)
 
     def __call__(self, evidence):
         words, found = evidence.concepts.words, self.like(evidence)
