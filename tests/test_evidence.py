@@ -1,11 +1,16 @@
+import mmap
+
 import numpy as np
 import pytest
 
 from mammi.cache import Cache
 from mammi.errors import BadInput
+from mammi.evaluation.final_layer import FinalLayer
 from mammi.method.mammi import Mammi
 from mammi.method.random import Random
-from mammi.selection import Adaptive, TopK
+from mammi.selection import Adaptive, All, TopK
+from mammi.task.annotate import annotate
+from tests import tiny
 from tests.tiny import ACTIVATIONS, WORDS, TinyDissector, TinyScorer, TinySet, TinyTarget, evidence, vector
 
 
@@ -144,3 +149,83 @@ def test_dissectors_on_one_text_encoder_share_its_vectors(tmp_path):
     encoder = Encoder()
     a, b = (evidence(Cache(tmp_path), dissector=Projected(encoder, n)).text_embeddings(WORDS) for n in (1, 2))
     assert encoder.seen == list(WORDS) and np.allclose(np.roll(a, 1, axis=1), b)
+
+
+def test_gathering_decodes_each_image_once_for_target_and_dissector(tmp_path):
+    images, dissector, target = TinySet(), TinyDissector(), TinyTarget()
+    parts = {"images": images, "dissector": dissector, "target": target}
+    found = evidence(Cache(tmp_path), **parts)
+    found.gather()
+    assert images.loaded == [0, 1, 2, 3, 4] and target.passes == 3 and len(dissector.images) == 5
+    assert np.allclose(found.activations, ACTIVATIONS)
+    assert np.allclose(found.image_embeddings(), [vector(f"image{i}") for i in range(5)])
+    evidence(Cache(tmp_path), **parts).gather(["final"])
+    assert len(images.loaded) == 5, "nothing was lacking any more"
+
+
+def test_gathering_computes_only_what_is_lacking(tmp_path):
+    target, dissector = TinyTarget(), TinyDissector()
+    evidence(Cache(tmp_path), target=target, dissector=dissector).image_embeddings([1, 3])
+    evidence(Cache(tmp_path), target=target, dissector=dissector, images=TinySet(2)).activations  # noqa: B018
+    assert sorted(dissector.images) == ["image1", "image3"] and target.passes == 1
+    images = TinySet()
+    evidence(Cache(tmp_path), target=target, dissector=dissector, images=images).gather()
+    assert sorted(images.loaded) == [0, 2, 3, 4], "of image 1 both were there"
+    assert sorted(dissector.images) == [f"image{i}" for i in range(5)]
+
+
+def test_a_dissector_without_embeddings_is_left_out_of_gathering(tmp_path):
+    found = evidence(Cache(tmp_path), dissector=TinyScorer())
+    found.gather()
+    assert np.allclose(found.activations, ACTIVATIONS) and not (tmp_path / "images").exists()
+
+
+@pytest.mark.parametrize("part", ["method", "selection", "neither"])
+def test_what_needs_every_image_is_asked_before_the_first_pass(tmp_path, part):
+    class Out:
+        """A run folder that keeps nothing."""
+
+        path = tmp_path
+
+        def file(self, name):
+            return tmp_path / name
+
+        def __getattr__(self, name):
+            return lambda *_, **__: None
+
+    method, images = Mammi(), TinySet()
+    method.needs_every_image = part == "method"
+    selection = All() if part == "selection" else TopK(1)
+    images.labels = np.nan_to_num(images.labels)
+    annotate(TinyTarget(), images, tiny.TinyConcepts(), TinyDissector(), selection, Random(method), FinalLayer(bootstrap=10),
+             Cache(tmp_path / "cache"), 2, Out())
+    decoded = images.loaded[:7]
+    assert (decoded[:5] == [0, 1, 2, 3, 4]) and (decoded[5:] == [0, 3]) == (part == "neither")
+    assert (tmp_path / "neurons.png").exists()
+
+
+def test_large_matrices_stay_on_disk_and_change_nothing(tmp_path, monkeypatch):
+    plain = Mammi(on_nonpositive_max="top1")(evidence(Cache(tmp_path)))
+    monkeypatch.setattr("mammi.cache.LARGE", 0)
+    monkeypatch.setattr("mammi.selection.BLOCK", 16)
+    found = evidence(Cache(tmp_path))
+    for array in (found.activations, found.selected, found.image_embeddings()):
+        base = array
+        while isinstance(base, np.ndarray):
+            base = base.base
+        assert isinstance(base, mmap.mmap), "in a file, not in memory"
+    got = Mammi(on_nonpositive_max="top1")(found)
+    assert got.concepts == plain.concepts and got.scores == plain.scores and got.why == plain.why
+    for some, others in zip(got.contributions, plain.contributions):
+        assert [image for image, _ in some] == [image for image, _ in others]
+        assert np.allclose([part for _, part in some], [part for _, part in others], atol=1e-6)
+    found.target.activation = "prob"
+    assert np.allclose(evidence(Cache(tmp_path), target=found.target).activations, 1 / (1 + np.exp(-ACTIVATIONS)))
+
+
+@pytest.mark.fault
+def test_constant_neurons_stop_before_the_dissector_runs(tmp_path):
+    dissector = TinyDissector()
+    with pytest.raises(BadInput, match="no image represents any neuron of final: over 5 images .* constant"):
+        Mammi()(evidence(Cache(tmp_path), target=TinyTarget(np.ones((5, 3))), dissector=dissector))
+    assert not dissector.images

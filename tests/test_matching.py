@@ -189,3 +189,19 @@ def test_mean_rows_with_neurons_without_images():
     assert np.allclose(got, [rows[[0, 1, 3]].mean(0), [0, 0], rows[[0, 3]].mean(0)])
     with pytest.raises(ValueError, match="leave out"):
         matching.mean_rows(rows[[0, 1]], np.array([0, 1]), selected)
+
+
+@pytest.mark.parametrize("size", [1, 300, 10**9])
+def test_means_are_the_same_bits_in_any_number_of_blocks(monkeypatch, size):
+    from scipy.sparse import csr_array
+
+    rng = np.random.default_rng(0)
+    rows, selected = rng.standard_normal((60, 5), np.float32), rng.random((90, 7)) < .4
+    positions = np.flatnonzero(selected.any(1))[:60]
+    selected[np.setdiff1d(np.arange(90), positions)] = False
+    rows = rows[:len(positions)]
+    chosen = selected[positions]
+    whole = csr_array(chosen.T, dtype=np.float64) @ rows.astype(np.float64)
+    monkeypatch.setattr("mammi.selection.BLOCK", size)
+    got = matching.mean_rows(rows, positions, selected)
+    assert np.array_equal(got, (whole / chosen.sum(0)[:, None]).astype(np.float32))

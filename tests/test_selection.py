@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mammi import selection
 from mammi.errors import BadInput
-from mammi.selection import Adaptive, All, TopK, by_activation
+from mammi.selection import Adaptive, All, TopK, by_activation, select
 
 GOLDEN = np.array([[0, 1, 0.92, 0.93, 0.931, -1, 0.86]]).T  # protocol.md A.2
 MATRIX = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 4)),
@@ -76,3 +77,38 @@ def test_top_k_breaks_ties_by_image_index():
 def test_bad_input_is_named(make, words):
     with pytest.raises(BadInput, match=words):
         make()
+
+
+@given(MATRIX, st.integers(1, 12))
+def test_top_k_equals_a_stable_sort(a, k):
+    a, k = a.round(), min(k, len(a))
+    expected = np.zeros(a.shape, bool)
+    for i, neuron in enumerate(a.T.tolist()):
+        if max(neuron) > min(neuron):
+            expected[sorted(range(len(neuron)), key=lambda image: (-neuron[image], image))[:k], i] = True
+    assert np.array_equal(TopK(k)(a), expected)
+
+
+@given(MATRIX, st.integers(1, 300), st.sampled_from([Adaptive(0.8), Adaptive(0.93, min_examples=1), TopK(1), All()]))
+def test_blocks_of_neurons_change_nothing(a, size, rule):
+    whole, selection.BLOCK = selection.BLOCK, size
+    try:
+        out = np.empty(a.shape, bool)
+        assert select(rule, a.astype(np.float32), out) is out
+        assert np.array_equal(out, rule(a.astype(np.float32)))
+    finally:
+        selection.BLOCK = whole
+
+
+def test_blocks_cover_everything_once(monkeypatch):
+    monkeypatch.setattr(selection, "BLOCK", 10)
+    assert [(s.start, s.stop) for s in selection.blocks(7, 4)] == [(0, 2), (2, 4), (4, 6), (6, 7)]
+    assert [(s.start, s.stop) for s in selection.blocks(2, 100)] == [(0, 1), (1, 2)] and selection.blocks(0, 4) == []
+
+
+def test_the_neuron_of_a_bad_value_is_named_in_any_block(monkeypatch):
+    monkeypatch.setattr(selection, "BLOCK", 40)
+    a = np.zeros((5, 3))
+    a[4, 2] = np.inf
+    with pytest.raises(BadInput, match="image 4, neuron 2"):
+        select(All(), a)
