@@ -53,7 +53,8 @@ class Evidence:
         def compute(todo, names):
             layers = [name.removeprefix(LAYER) for name in names if name.startswith(LAYER)]
             embed = "images" in names
-            what = " and ".join([self.target.name] * bool(layers) + [self.dissector.name] * embed) + " on images"
+            who = [self.target] * bool(layers) + [self.dissector] * embed
+            what = " and ".join(model.name for model in who) + " on images"
             for at, batch in self.batches(positions[todo], what, bool(layers) and self.target.needs_masks):
                 rows = {}
                 if layers:

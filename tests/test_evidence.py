@@ -197,8 +197,8 @@ def test_what_needs_every_image_is_asked_before_the_first_pass(tmp_path, part):
     method.needs_every_image = part == "method"
     selection = All() if part == "selection" else TopK(1)
     images.labels = np.nan_to_num(images.labels)
-    annotate(TinyTarget(), images, tiny.TinyConcepts(), TinyDissector(), selection, Random(method), FinalLayer(bootstrap=10),
-             Cache(tmp_path / "cache"), 2, Out())
+    annotate(TinyTarget(), images, tiny.TinyConcepts(), TinyDissector(), selection, Random(method),
+             FinalLayer(bootstrap=10), Cache(tmp_path / "cache"), 2, Out())
     decoded = images.loaded[:7]
     assert (decoded[:5] == [0, 1, 2, 3, 4]) and (decoded[5:] == [0, 3]) == (part == "neither")
     assert (tmp_path / "neurons.png").exists()
