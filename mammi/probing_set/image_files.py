@@ -1,18 +1,22 @@
-"""Image files: finding, naming and decoding them, and what identifies one: the hash of its bytes."""
+"""Image files: what is one by its name, how it is decoded, and what identifies it: the hash of its bytes."""
 import io
-import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from mammi.errors import BadInput, MissingAsset
+from mammi.errors import MissingAsset
 from mammi.files import digest
+from mammi.probing_set import dicom
+from mammi.progress import track
 
 VERSION = "decode 1"  # raise it when `decode` gives other pixels: rows computed from the old ones must not be reused
 THREADS = 8
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+BLOCK = 1024  # images that threads work on between two steps of the progress bar
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".dcm", ".dicom")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
@@ -21,26 +25,40 @@ def decode(data):
 
     L and RGB stay as they are; 1 and LA become L, other modes (palette, alpha, CMYK) RGB. More than 8 bits
     (I;16, I, F) are stretched from the image's own minimum .. maximum to 0 .. 255, since the range that a
-    16-bit file uses (10, 12, 14 bits) is written nowhere. Only the first frame of several is read.
+    16-bit file uses (10, 12, 14 bits) is written nowhere. Only the first frame of several is read. DICOM files have
+    rules of their own: :func:`mammi.probing_set.dicom.decode`.
     """
+    if dicom.is_dicom(data):
+        return dicom.decode(data)
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         if image.mode in ("L", "RGB"):
             return image.copy()
         if image.mode.startswith(("I", "F")):
             values = np.asarray(image, np.float64)
-            low, high = values.min(), values.max()
-            return Image.fromarray(((values - low) * (255 / max(high - low, 1e-12))).round().astype(np.uint8))
+            return Image.fromarray(dicom.stretched(values, values.min(), values.max()))
         return image.convert("L" if image.mode in ("1", "LA", "La") else "RGB")
 
 
-def inspect(path):
-    """(key, None) of a whole image file, (None, reason) of a broken one.
+class Seen(NamedTuple):
+    """What :func:`inspect` found: a whole image has a ``key``, a broken one a ``reason``.
 
-    A PNG is verified by its checksums, which is as safe as decoding it and much faster; other formats are decoded.
+    ``header``: what a DICOM file says of itself, {``patient``, ``view``, ``sex``, ``age``}; None for other files.
+    """
+
+    key: str | None
+    reason: str | None = None
+    header: dict | None = None
+
+
+def inspect(data):
+    """:class:`Seen` of a file's bytes.
+
+    A PNG is verified by its checksums, which is as safe as decoding it and much faster; everything else is decoded.
     """
     try:
-        data = path.read_bytes()
+        if dicom.is_dicom(data):
+            return Seen(digest(dicom.VERSION, data), None, dicom.inspect(data))
         with Image.open(io.BytesIO(data)) as image:
             png = image.format == "PNG"
             if png:
@@ -48,14 +66,26 @@ def inspect(path):
         if not png:
             decode(data)
     except BROKEN as error:
-        return None, str(error) or type(error).__name__
-    return digest(VERSION, data), None
+        return Seen(None, str(error) or type(error).__name__)
+    return Seen(digest(VERSION, data))
 
 
-def in_threads(function, items):
-    """``[function(item) for item in items]``; reading, hashing and decoding release the interpreter lock."""
+def in_threads(function, items, what=None):
+    """``[function(item) for item in items]``; reading, hashing and decoding release the interpreter lock.
+
+    ``what`` is done, for a progress bar.
+    """
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(function, items))
+        if what is None:
+            return list(pool.map(function, items))
+        starts = track(range(0, len(items), BLOCK), what, BLOCK, len(items))
+        return [result for start in starts for result in pool.map(function, items[start:start + BLOCK])]
+
+
+def extension(name):
+    """``.png`` of ``a.PNG``; nothing for names such as IM0001 or 1.2.840.113, as DICOM files have them."""
+    found = re.search(r"\.[A-Za-z]\w*$", name)
+    return found.group().lower() if found else ""
 
 
 def existing(root, *parts):
@@ -68,34 +98,3 @@ def existing(root, *parts):
     if not path.is_dir():
         raise MissingAsset(f"there is no folder {path}. {how}")
     return path
-
-
-def find_images(folder, extensions, recursive):
-    """Image files below ``folder``, sorted by path; linked folders are entered."""
-    walk = os.walk(folder, followlinks=True) if recursive else [next(os.walk(folder))]
-    entries = sorted(Path(where, name) for where, _, names in walk for name in names if not name.startswith("."))
-    files = [p for p in entries if p.suffix.lower() in tuple(extensions)]
-    if not files:
-        kinds = ", ".join(sorted({p.suffix or p.name for p in entries})[:5])
-        raise BadInput(f"{folder} holds no image ({', '.join(extensions)}). "
-                       + (f"It holds files of {kinds}; convert them, or set probing_set.extensions" if kinds else
-                          "It is empty; check probing_set.root and probing_set.images"))
-    return files
-
-
-class Lookup:
-    """A table's entry -> position of the file it means, or None: by path below the folder, by name, by stem."""
-
-    def __init__(self, folder, files):
-        self._by = [{}, {}, {}]
-        for i, file in enumerate(files):
-            below = file.relative_to(folder)
-            for names, key in zip(self._by, (below.as_posix(), below.name, below.stem)):
-                names[key] = None if key in names else i  # ambiguous: means none of them
-
-    def __call__(self, entry):
-        entry = entry.replace("\\", "/").removeprefix("./")
-        for names, key in zip(self._by, (entry, entry.rsplit("/", 1)[-1], entry.rsplit("/", 1)[-1])):
-            if names.get(key) is not None:
-                return names[key]
-        return None

@@ -1,183 +1,212 @@
-"""Your own images: any folder; labels, patients, splits, sentences and boxes from a CSV file where there is one."""
+"""Your own images: a folder or an archive; with labels, patients, splits, sentences, boxes and masks where known."""
 import re
 
 import numpy as np
 
 from mammi.errors import BadInput
 from mammi.probing_set.base import ProbingSet, spread
-from mammi.probing_set.image_files import EXTENSIONS, Lookup, decode, existing, find_images, in_threads, inspect
-from mammi.probing_set.table import Table, label_rows, read_split_files
+from mammi.probing_set.dicom import years
+from mammi.probing_set.image_files import BROKEN, EXTENSIONS, decode, existing, in_threads
+from mammi.probing_set.image_keys import ImageKeys
+from mammi.probing_set.image_sources import open_images
+from mammi.probing_set.listing import Listing, examples
+from mammi.probing_set.patients import Patients
+from mammi.probing_set.splits import by_folder, by_share, check_patients, check_ways
+from mammi.probing_set.table import Table, label_rows, one_hot, read_split_files
 from mammi.types import Batch
 
 
 class ImageFolder(ProbingSet):
     """Images below ``root/folder/images``; every path that is not absolute starts at ``root/folder``.
 
-    root, folder, images   where the files lie; ``recursive``: in sub-folders too; ``extensions`` that count as images
+    root, folder           where everything lies
+    images                 a folder, an archive (.zip, .tar, .tar.gz, .tgz) that stays packed, a folder in an archive
+                           (``scans.zip/train``), a pattern (``images_*.tar.gz``), or a list of them; ``recursive``: in
+                           sub-folders too; ``extensions`` that count as images, and DICOM files without one
     csv, image_column      a table and its column of file names (the first one when not given), with or without
                            folders and extension; several rows of an image are joined, a label holds if any row has it
-    label_columns          columns of 1, 0 and blank (unknown), or:
-    labels_column          one column of names joined by ``separator``; ``none`` is the name for 'nothing present',
-                           ``label_names`` fixes the names and their order
-    aliases                {spelling in a table: name used here}, for labels and box labels
+    label_columns          columns of 1, 0, true, false, yes, no, and blank or -1 (unknown), or
+    labels_column          a column, or several, of names joined by ``separator`` or in a list, ['Mass', 'Nodule'], or
+    class_folders          true: the folder directly above an image names its label. For these two, ``none`` is the
+                           name for 'nothing present', ``label_names`` fixes the names and their order
+    aliases                {spelling in a table or folder: name used here}, for labels, box labels and masks
     patient_column         or ``patient_pattern``, a regular expression whose group 1 is the patient in a file name;
-                           without either each image is its own patient
-    split_column           or ``split_files`` {split: text file, one image a line, spelled as in the table};
-                           ``split``: one name, several, or None for all images
+                           without either the patient of the DICOM header, else each image is its own patient
+    split_column           or ``split_files`` {split: text file, one image a line, spelled as in the table}, or
+    split_folders          true: the first folder below ``images`` names the split, or
+    split_shares           {split: share}: patients are drawn by ``split_seed``, each for itself
+    split                  one name, several, or None for all images
+    shared_patients        ``error`` or ``note`` for patients who are in two splits, chosen or not
     text_columns           columns with sentences that describe the image, or
     label_sentences        :class:`mammi.probing_set.label_sentences.LabelSentences`: sentences made from the labels
-    boxes                  :class:`mammi.probing_set.boxes.BoxTable`
+    facts                  {name: column} of what else is known: ``view``, ``sex``, ``age``, and others
+    dicom_facts            patient, view, sex and age out of DICOM headers where no column says them
+    boxes, masks           readers of :mod:`mammi.probing_set.boxes` and :mod:`mammi.probing_set.masks`
     template               the domain's prompt without the concept
     limit                  this many images, evenly over the list
     on_bad_image           ``error`` or ``skip`` (counted in ``notes``) for files that do not decode
     unmatched              ``error`` or ``drop`` for images without a row, rows of the split without an image, and
-                           boxes of images that are neither here nor listed
+                           boxes and masks of images that are neither here nor listed
+    memo                   a folder that keeps the images' keys, so that a file that has not changed (size, times) is
+                           not read at the next start; None: all are read
+    name, dataset          what rows and logs call it; the collection it is from, see the base class
 
     Ids are file names, or paths below ``images`` where names repeat. Keys are hashes of the files' bytes. Without
-    ``csv`` and ``split_files`` every image counts and nothing but the image is known.
+    ``csv`` and ``split_files`` every image counts.
     """
 
     def __init__(self, root, folder=None, images=None, csv=None, image_column=None, label_columns=None,
                  labels_column=None, separator="|", label_names=None, none="No Finding", aliases=None,
-                 patient_column=None, patient_pattern=None, split_column=None, split_files=None, split=None,
-                 text_columns=None, label_sentences=None, boxes=None, template="A medical image of a", limit=None,
-                 on_bad_image="error", unmatched="error", extensions=EXTENSIONS, recursive=True, name=None):
+                 class_folders=False, patient_column=None, patient_pattern=None, split_column=None, split_files=None,
+                 split_folders=False, split_shares=None, split_seed=0, split=None, shared_patients="error",
+                 text_columns=None, label_sentences=None, facts=None, dicom_facts=True, boxes=None, masks=None,
+                 template="A medical image of a", limit=None, on_bad_image="error", unmatched="error",
+                 extensions=EXTENSIONS, recursive=True, memo=None, name=None, dataset=""):
         for option, value, allowed in (("on_bad_image", on_bad_image, ("error", "skip")),
-                                       ("unmatched", unmatched, ("error", "drop"))):
+                                       ("unmatched", unmatched, ("error", "drop")),
+                                       ("shared_patients", shared_patients, ("error", "note"))):
             if value not in allowed:
                 raise BadInput(f"probing_set.{option}={value}: expected {' or '.join(allowed)}")
-        if not csv and any((label_columns, labels_column, patient_column, split_column, text_columns)):
-            raise BadInput("labels, patients, splits or sentences by column need probing_set.csv")
-        base, pictures = existing(root, folder), existing(root, folder, images)
+        if not csv and any((label_columns, labels_column, patient_column, split_column, text_columns, facts)):
+            raise BadInput("labels, patients, splits, sentences or facts by column need probing_set.csv")
+        if class_folders and (label_columns or labels_column):
+            raise BadInput("give probing_set.class_folders or labels by column, not both")
+        check_ways(split_column=split_column, split_files=split_files, split_folders=split_folders,
+                   split_shares=split_shares)
+        base, aliases = existing(root, folder), dict(aliases or {})
+        source, called = open_images(base, images, extensions, recursive, memo)
         wanted = (split,) if isinstance(split, str) else tuple(split or ())
-        self.name = (name or pictures.name) + (f" ({'+'.join(wanted)})" if wanted else "")
-        self.template, self._boxes, aliases = template or "", boxes, dict(aliases or {})
-
-        files = find_images(pictures, extensions, recursive)
-        ids = [file.name for file in files]
-        if len(set(ids)) < len(ids):
-            ids = [file.relative_to(pictures).as_posix() for file in files]
-        lookup = Lookup(pictures, files)
+        self.name = (name or called) + (f" ({'+'.join(wanted)})" if wanted else "")
+        self.template, self.dataset, self._boxes, self._source = template or "", dataset or "", boxes, source
 
         table = Table(base / csv) if csv else None
-        listed = _listed(table, image_column, split_column, read_split_files(split_files or {}, base))
-        rows, notes = _rows(listed, wanted, lookup, ids, unmatched)
-        chosen = np.array(sorted(rows))[spread(len(rows), limit)]
-        self.keys, chosen, skipped = _inspect(chosen, files, ids, on_bad_image)
-        self.notes = (*notes, *skipped)
-        self.ids = tuple(ids[i] for i in chosen)
-        self._files = [files[i] for i in chosen]
-        rows = [rows[i] for i in chosen]
-
+        split_of = read_split_files(split_files or {}, base)
         if table:
+            entries = table.column(table.header[0] if image_column is None else image_column,
+                                   "probing_set.image_column")
+        else:
+            entries = list(split_of) or source.paths
+        listing, keys = Listing(entries, source.paths, extensions), ImageKeys(source, memo)
+        patients = Patients(listing, table, patient_column, patient_pattern, keys.headers if dicom_facts else None)
+
+        if split_column is not None:
+            splits = table.column(split_column, "probing_set.split_column")
+        elif split_folders:
+            splits = [by_folder(source.paths[i]) if i is not None else None for i in listing.files]
+        elif split_shares:
+            splits = by_share(patients(range(len(entries))), split_shares, split_seed)
+        else:
+            splits = [split_of.get(entry) for entry in entries]
+        splits = [split or None for split in splits]
+        shared = check_patients(patients, splits, shared_patients) if any(splits) else ()
+        rows, dropped = listing.choose(splits, wanted, unmatched)
+        chosen = np.array(sorted(rows))[spread(len(rows), limit)]
+        chosen, found, skipped = _whole(chosen.tolist(), keys, listing.ids, on_bad_image)
+        rows = [rows[i] for i in chosen]
+        first = [own[0] for own in rows]
+
+        self._chosen = chosen
+        self.ids, self.keys = tuple(listing.ids[i] for i in chosen), tuple(seen.key for seen in found)
+        self.patients, unnamed = patients.checked(first)
+        self.splits = tuple(splits[row] or "" for row in first) if any(splits) else ()
+        self.notes = (*shared, *dropped, *skipped, *unnamed)
+        self.facts = _facts(table, dict(facts or {}), rows, [seen.header for seen in found] if dicom_facts else None)
+
+        if class_folders:
+            self.label_names, self.labels = one_hot([[_above(source.paths[i])] for i in chosen], label_names, none,
+                                                    aliases, "probing_set.class_folders")
+        elif table:
             names, values = label_rows(table, label_columns, labels_column, separator, label_names, none, aliases)
             if names:  # present in any row of the image, else absent in any, else unknown
                 self.label_names, self.labels = names, np.stack([np.fmax.reduce(values[own]) for own in rows])
-            if text_columns:
-                self.texts = _sentences(table, rows, text_columns)
+        if text_columns:
+            self.texts = _sentences(table, rows, text_columns)
         if label_sentences:
             if text_columns or self.labels is None:
                 raise BadInput("probing_set.label_sentences needs labels, and no probing_set.text_columns beside it")
             self.texts = label_sentences(self.label_names, self.labels, self.template, self.keys)
             self.notes += ("sentences made from the labels: not reports of these patients",)
-        self.patients = _patients(self.ids, table, rows, patient_column, patient_pattern)
-        drawn, notes = _boxes(boxes.read(base, aliases) if boxes else {}, lookup, listed, unmatched)
-        self.notes += notes
-        self._drawn = [drawn.get(i, ()) for i in chosen]
+
+        drawn, masks = boxes.read(base, aliases) if boxes else {}, masks.open(base, aliases) if masks else None
+        boxed, lost = listing.match(drawn, "boxes", unmatched)
+        self._drawn = [[box for entry in boxed.get(i, ()) for box in drawn[entry]] for i in chosen]
+        self.notes += (*lost, *(boxes.notes if boxes else ()))
+        if masks:
+            masked, lost = listing.match(masks.images, "masks", unmatched)
+            self._masks, self.mask_names = masks, tuple(masks.names)
+            self._masked = [masked.get(i, ()) for i in chosen]
+            there = sum(map(bool, self._masked))
+            some = f"{there} of {len(chosen)} images have masks; the others count as empty"
+            self.notes += (*lost, *masks.notes, *([some] if there < len(chosen) else ()))
 
     def load(self, indices, masks=False):
         indices = [int(i) for i in indices]
-        images = in_threads(lambda i: decode(self._files[i].read_bytes()), indices)
-        boxes = None
-        if self._boxes:
-            boxes = tuple(self._boxes.scaled(self._drawn[i], image.width) for i, image in zip(indices, images))
-        return Batch(tuple(images), tuple(self.ids[i] for i in indices), tuple(self.patients[i] for i in indices),
-                     None if self.labels is None else self.labels[indices], self.label_names, boxes=boxes)
+        images = in_threads(self._image, indices)
+        return Batch(
+            images=tuple(images), ids=tuple(self.ids[i] for i in indices),
+            patients=tuple(self.patients[i] for i in indices),
+            labels=None if self.labels is None else self.labels[indices], label_names=self.label_names,
+            masks=self._draw(indices, images) if masks and self.mask_names else None,
+            mask_names=self.mask_names if masks else (),
+            boxes=tuple(self._scaled(i, image) for i, image in zip(indices, images)) if self._boxes else None)
+
+    def _image(self, i):
+        try:
+            return decode(self._source.read(self._chosen[i]))
+        except BROKEN as error:
+            raise BadInput(f"{self.ids[i]} cannot be read ({error}), though it could when it was first seen. Restore "
+                           "it, and start again") from error
+
+    def _scaled(self, i, image):
+        try:
+            return self._boxes.scaled(self._drawn[i], *image.size)
+        except BadInput as error:
+            raise BadInput(f"{self.ids[i]}: {error}") from error
+
+    def _draw(self, indices, images):
+        """B of (M, H, W) bool, or one (B, M, H, W) array where all sizes agree."""
+        drawn = []
+        for i, image in zip(indices, images):
+            empty = np.zeros((len(self.mask_names), *image.size[::-1]), bool)
+            drawn.append(np.logical_or.reduce([empty, *(self._masks.draw(entry, image.size)
+                                                        for entry in self._masked[i])]))
+        return np.stack(drawn) if len({mask.shape for mask in drawn}) == 1 else tuple(drawn)
 
 
-def _listed(table, image_column, split_column, split_of):
-    """[(image as spelled, split or None)] of the table's rows, else of the split files; None where there is neither."""
-    if split_column and split_of:
-        raise BadInput("give probing_set.split_column or probing_set.split_files, not both")
-    if table is None:
-        return list(split_of.items()) or None
-    images = table.column(table.header[0] if image_column is None else image_column, "probing_set.image_column")
-    if split_column:
-        return list(zip(images, table.column(split_column, "probing_set.split_column")))
-    return [(image, split_of.get(image)) for image in images]
-
-
-def _rows(listed, wanted, lookup, ids, unmatched):
-    """({file: its rows in ``listed``} of the wanted splits, notes)."""
-    splits = [split for _, split in listed or () if split]
-    for split in wanted:
-        if split not in splits:
-            counts = ", ".join(f"{s} ({splits.count(s)})" for s in dict.fromkeys(splits))
-            raise BadInput(f"probing_set.split={split}: "
-                           + (f"there is no such split, but {counts}" if counts else
-                              "no splits are known; give probing_set.split_column or probing_set.split_files"))
-    if listed is None:
-        return {i: [] for i in range(len(ids))}, []
-    rows, known, lost = {}, set(), []
-    for row, (image, split) in enumerate(listed):
-        file = lookup(image)
-        known.add(file)
-        if wanted and split not in wanted:
-            continue
-        if file is None:
-            lost.append(image)
-        else:
-            rows.setdefault(file, []).append(row)
-    strangers = [image for i, image in enumerate(ids) if i not in known]
-    if not rows:
-        raise BadInput(f"none of {len(listed)} listed names means one of {len(ids)} images. Listed{_examples(lost)}, "
-                       f"found{_examples(ids)}. Check probing_set.image_column and probing_set.images")
-    if not strangers and not lost:
-        return rows, []
-    what = (f"{len(strangers)} images have no row{_examples(strangers)}; "
-            f"{len(lost)} rows have no image{_examples(lost)}")
-    if unmatched == "error":
-        raise BadInput(f"images and labels do not match: {what}. Check probing_set.csv, image_column and images; to "
-                       "go on with what matches: probing_set.unmatched=drop")
-    return rows, [f"dropped: {what}"]
-
-
-def _boxes(drawn, lookup, listed, unmatched):
-    """({file: its boxes}, notes); a listed image may be absent or of another split, any other name is a mistake."""
-    boxes, lost = {}, []
-    known = {name for image, _ in listed or () for name in _names(image)}
-    for image, found in drawn.items():
-        file = lookup(image)
-        if file is not None:  # an image may be spelled in several ways
-            boxes[file] = (*boxes.get(file, ()), *found)
-        elif known.isdisjoint(_names(image)):
-            lost.append(image)
-    if not lost:
-        return boxes, ()
-    what = f"boxes of {len(lost)} images that are neither here nor listed{_examples(lost)}"
-    if unmatched == "error":
-        raise BadInput(f"{what}. Check probing_set.boxes.path and image; to go on without them: "
-                       "probing_set.unmatched=drop")
-    return boxes, (f"dropped: {what}",)
-
-
-def _names(image):
-    """A table's entry without its folders, with and without its extension."""
-    name = image.replace("\\", "/").rsplit("/", 1)[-1]
-    return {name, name.rsplit(".", 1)[0]}
-
-
-def _inspect(chosen, files, ids, on_bad_image):
-    """(keys, positions of whole files, notes on broken ones)."""
-    found = in_threads(inspect, [files[i] for i in chosen])
-    bad = [(ids[i], reason) for i, (key, reason) in zip(chosen, found) if key is None]
-    good = [int(i) for i, (key, _) in zip(chosen, found) if key is not None]
+def _whole(chosen, keys, ids, on_bad_image):
+    """(positions of whole files, what was seen in them, notes on broken ones)."""
+    found = keys(chosen)
+    bad = [(ids[i], seen.reason) for i, seen in zip(chosen, found) if seen.key is None]
+    good = [(i, seen) for i, seen in zip(chosen, found) if seen.key is not None]
     if bad and (on_bad_image == "error" or not good):
         raise BadInput(f"{len(bad)} of {len(chosen)} images cannot be read: {bad[0][0]} ({bad[0][1]})"
                        f"{', ...' if len(bad) > 1 else ''}. Restore them, or go on without: "
                        "probing_set.on_bad_image=skip")
-    notes = f"skipped: {len(bad)} of {len(chosen)} images cannot be read{_examples([image for image, _ in bad])}"
-    return tuple(key for key, _ in found if key is not None), good, [notes] if bad else []
+    note = f"skipped: {len(bad)} of {len(chosen)} images cannot be read{examples([image for image, _ in bad])}"
+    return [i for i, _ in good], [seen for _, seen in good], [note] if bad else []
+
+
+def _facts(table, columns, rows, headers):
+    """{name: P strings}: the first row of an image that says it, else its DICOM header."""
+    facts = {}
+    for name, column in columns.items():
+        fields = table.column(column, f"probing_set.facts.{name}")
+        facts[name] = [next((fields[row] for row in own if fields[row].lower() not in ("", "nan")), "") for own in rows]
+    if headers and any(headers):
+        for name in ("view", "sex", "age"):
+            known = facts.get(name, [""] * len(rows))
+            facts[name] = [value or (header or {}).get(name, "") for value, header in zip(known, headers)]
+    if "age" in facts:
+        facts["age"] = map(years, facts["age"])
+    return {name: tuple(values) for name, values in facts.items()}
+
+
+def _above(path):
+    parts = path.split("/")
+    if len(parts) < 2:
+        raise BadInput(f"probing_set.class_folders: {path} lies in no folder that could name its label. Check "
+                       "probing_set.images")
+    return parts[-2]
 
 
 def _sentences(table, rows, columns):
@@ -185,20 +214,3 @@ def _sentences(table, rows, columns):
     return tuple(tuple(dict.fromkeys(sentence for row in own for column in fields
                                      for sentence in re.split(r"(?<=[.?!])\s+", column[row]) if sentence))
                  for own in rows)
-
-
-def _patients(ids, table, rows, column, pattern):
-    if column:
-        fields = table.column(column, "probing_set.patient_column")
-        return tuple(fields[own[0]] or image for own, image in zip(rows, ids))
-    if not pattern:
-        return ids
-    found = [re.search(pattern, image) for image in ids]
-    for image, match in zip(ids, found):
-        if match is None or not match.groups():
-            raise BadInput(f"probing_set.patient_pattern={pattern}: no group 1 in {image}")
-    return tuple(match.group(1) for match in found)
-
-
-def _examples(names):
-    return f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""

@@ -1,4 +1,5 @@
 """Tables beside a folder of images: CSV rows, labels, split lists. Plain text in, teaching errors out."""
+import ast
 import csv
 import io
 from pathlib import Path
@@ -9,6 +10,7 @@ from mammi.errors import BadInput, MissingAsset, near
 from mammi.text_files import read_text
 
 UNKNOWN = ("", "nan", "-1", "-1.0")  # -1: 'uncertain' of CheXpert-like tables
+FLAGS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "no": 0.0}
 
 
 def read(path, option):
@@ -49,8 +51,8 @@ class Table:
 def label_rows(table, label_columns, labels_column, separator, label_names, none, aliases):
     """(names, (rows, L) float32 of 1, 0 and NaN for unknown); (None, None) where no labels are asked for.
 
-    Either ``label_columns`` (fields 1, 0, or blank/-1 for unknown) or ``labels_column``, whose fields hold names
-    joined by ``separator``; ``none`` and a blank field mean that nothing is present.
+    Either ``label_columns`` (fields 1, 0, true, false, yes, no, or blank/-1 for unknown) or ``labels_column``, one
+    column or several, whose fields hold names joined by ``separator`` or a list in brackets; see :func:`one_hot`.
     """
     if label_columns and labels_column:
         raise BadInput("give probing_set.label_columns (one column a label) or probing_set.labels_column (names joined "
@@ -60,30 +62,58 @@ def label_rows(table, label_columns, labels_column, separator, label_names, none
         values = np.array([[_flag(f, table, column) for f in column_fields]
                            for column, column_fields in zip(label_columns, fields)], np.float32)
         return tuple(aliases.get(column, column) for column in label_columns), values.T
-    if not labels_column:
+    if labels_column is None:
         return None, None
-    found = []
-    for field in table.column(labels_column, "probing_set.labels_column"):
-        words = [word.strip() for word in (field.split(separator) if separator else [field])]
-        found.append([aliases.get(word, word) for word in words if word and word != none])
-    names = tuple(label_names) if label_names else tuple(sorted({word for words in found for word in words}))
-    strange = sorted({word for words in found for word in words} - set(names))
+    columns = [labels_column] if isinstance(labels_column, (str, int)) else list(labels_column)
+    found = [[] for _ in table.rows]
+    for column in columns:
+        for words, field in zip(found, table.column(column, "probing_set.labels_column")):
+            words += words_of(field, separator, f"{table.path.name}, column {column}")
+    where = f"{table.path.name}, column{'s' * (len(columns) > 1)} {', '.join(map(str, columns))}"
+    return one_hot(found, label_names, none, aliases, where)
+
+
+def one_hot(found, label_names, none, aliases, where):
+    """(names, (R, L) float32 of 1 and 0) from R lists of words.
+
+    ``none`` and an empty word mean that nothing is present; ``label_names`` fixes the names and their order, any other
+    word is an error that names ``where`` it stands; without them the names are the words in alphabetic order.
+    """
+    found = [{aliases.get(word, word) for word in words if word and word != none} - {none} for words in found]
+    every = sorted(set().union(*found))
+    names = tuple(label_names) if label_names else tuple(every)
+    strange = [word for word in every if word not in names]
     if strange:
-        raise BadInput(f"{table.path.name}, column {labels_column}: {', '.join(strange[:5])} not in "
-                       f"probing_set.label_names. {near(strange[0], names)} Add the name, or spell it as an alias: "
+        raise BadInput(f"{where}: {', '.join(strange[:5])} not in probing_set.label_names. {near(strange[0], names)} "
+                       "Add the name, or spell it as an alias: "
                        f"'probing_set.aliases={{{strange[0]}: {names[0] if names else '...'}}}'")
-    values = np.zeros((len(found), len(names)), np.float32)
+    values, at = np.zeros((len(found), len(names)), np.float32), {name: i for i, name in enumerate(names)}
     for row, words in enumerate(found):
-        values[row, [names.index(word) for word in words]] = 1
+        values[row, [at[word] for word in words]] = 1
     return names, values
+
+
+def words_of(field, separator, where):
+    """Names of a field, joined by ``separator`` or a list in brackets; ``where`` it stands, for the error."""
+    if not field.startswith("["):
+        return [word.strip() for word in (field.split(separator) if separator else [field])]
+    try:
+        words = ast.literal_eval(field)
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError("not a list of strings")
+    except (ValueError, SyntaxError) as error:
+        raise BadInput(f"{where}: {field!r} begins like a list and is none; expected names in quotes, "
+                       f"['Mass', 'Nodule'], or names joined by probing_set.separator={separator}") from error
+    return [word.strip() for word in words]
 
 
 def _flag(field, table, column):
     if field.lower() in UNKNOWN:
         return np.nan
-    if field in ("0", "1", "0.0", "1.0"):
-        return float(field)
-    raise BadInput(f"{table.path.name}, column {column}: {field!r} is no label; expected 1, 0, or blank for unknown")
+    if field.lower() in FLAGS:
+        return FLAGS[field.lower()]
+    raise BadInput(f"{table.path.name}, column {column}: {field!r} is no label; expected 1, 0, true, false, yes, no, "
+                   "or blank for unknown")
 
 
 def read_split_files(files, folder):

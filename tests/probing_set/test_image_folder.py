@@ -61,8 +61,11 @@ def test_label_names_fix_the_order_and_strange_labels_are_refused(root):
 def test_one_column_per_label(root):
     images = folder(root, labels_column=None, label_columns=["size"])
     np.testing.assert_array_equal(images.labels[:, 0], [1, 0, np.nan, 0])
-    write(root, [ROWS[0], "11_a.png,,,,yes,"])
-    with pytest.raises(BadInput, match="'yes' is no label"):
+    write(root, [ROWS[0], *(f"{name},,,,{flag}," for name, flag in zip(NAMES, ("Yes", "FALSE", "-1", "true")))])
+    np.testing.assert_array_equal(folder(root, labels_column=None, label_columns=["size"]).labels[:, 0],
+                                  [1, 0, np.nan, 1])
+    write(root, [ROWS[0], "11_a.png,,,,maybe,"])
+    with pytest.raises(BadInput, match="'maybe' is no label"):
         folder(root, labels_column=None, label_columns=["size"], unmatched="drop")
 
 
@@ -182,7 +185,8 @@ def test_boxes_are_scaled_to_the_images(root):
     batch = folder(root, boxes=table, aliases={"Old": "Scar"}).load([0, 2])
     assert batch.boxes == ((), (Box("Scar", 8, 4, 2, 1), Box("Mass", 0, 0, 1, 1)))
     own = BoxTable("boxes.csv", 0, 1, 2, 3, 4, 5)
-    assert folder(root, boxes=own).load([2]).boxes[0][0] == Box("Old", 512, 256, 128, 64)
+    with pytest.raises(BadInput, match=r"outside of its image of 16 x 8 pixels.*probing_set.boxes.frame"):
+        folder(root, boxes=own).load([2])
     write(root, ["image,label,x,y,w,h", "22_a.png,Old,here,256,128,64"], "boxes.csv")
     with pytest.raises(BadInput, match="boxes.csv, row 2"):
         folder(root, boxes=table)
@@ -225,8 +229,8 @@ def test_missing_things_say_what_to_set(root, tmp_path):
     with pytest.raises(BadInput, match="line 2. is not UTF-8"):
         folder(root, csv="bad.csv")
     (tmp_path / "scans").mkdir()
-    (tmp_path / "scans" / "a.dcm").touch()
-    with pytest.raises(BadInput, match="files of .dcm"):
+    (tmp_path / "scans" / "a.nii").touch()
+    with pytest.raises(BadInput, match="files of .nii"):
         ImageFolder(tmp_path / "scans")
 
 
@@ -266,15 +270,15 @@ COUNTS = {"Pneumonia": 500, "Infiltration": 191, "Atelectasis": 115, "Edema": 96
 
 
 def conf(name, **changes):
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    folder = Path(__file__).resolve().parents[2] / "conf" / "probing_set"
-    base = OmegaConf.load(folder / "nih14.yaml")
-    if name != "nih14":
-        base = OmegaConf.merge(base, OmegaConf.load(folder / f"{name}.yaml"))
-    base.pop("defaults", None)
-    return instantiate(OmegaConf.merge(base, changes), _convert_="all")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(Path(__file__).resolve().parents[2] / "conf"), version_base="1.3"):
+        base = compose("config", overrides=[f"probing_set={name}"]).probing_set
+    return instantiate(OmegaConf.merge(base, {"memo": None}, changes), _convert_="all")
 
 
 @real

@@ -1,0 +1,54 @@
+"""Who is in an image: by a column, by the file's name, by the DICOM header; else each image is its own patient."""
+import re
+
+from mammi.errors import BadInput
+
+
+class Patients:
+    """Patients of the rows of a :class:`mammi.probing_set.listing.Listing`.
+
+    column, pattern  of ``probing_set.patient_column`` and ``patient_pattern``, at most one of them
+    headers          function of positions of images -> what their DICOM headers say, None for other files; or None,
+                     so that headers do not count
+    """
+
+    def __init__(self, listing, table, column, pattern, headers):
+        if column is not None and pattern is not None:
+            raise BadInput("give probing_set.patient_column or probing_set.patient_pattern, not both")
+        self._listing, self._names, self._pattern = listing, listing.names(), pattern
+        self._given, self._headers, self._unnamed = None, headers, set()
+        if column is not None:
+            self._given = table.column(column, "probing_set.patient_column")
+        elif pattern is not None:
+            self._given = [self._search(name) for name in self._names]
+
+    def _search(self, name):
+        try:
+            found = re.search(self._pattern, name)
+        except re.error as error:
+            raise BadInput(f"probing_set.patient_pattern={self._pattern} is no regular expression: {error}") from error
+        return found.group(1) if found and found.groups() else None
+
+    def __call__(self, rows):
+        """One patient for each of ``rows``; the image's name where none is known."""
+        given = self._given and [self._given[row] for row in rows]
+        if given is None:
+            given = self._by_header(rows) if self._headers else [None] * len(rows)
+        return tuple(patient or self._names[row] for patient, row in zip(given, rows))
+
+    def checked(self, rows):
+        """The same of rows that are in use: there, ``pattern`` must fit; and notes."""
+        if self._pattern is not None:
+            for row in rows:
+                if self._given[row] is None:
+                    raise BadInput(f"probing_set.patient_pattern={self._pattern}: no group 1 in {self._names[row]}")
+        found = self(rows)
+        unnamed = len(self._unnamed.intersection(rows))
+        return found, (f"{unnamed} of {len(rows)} DICOM headers name no patient: those images count as patients of "
+                       "their own",) if unnamed else ()
+
+    def _by_header(self, rows):
+        there = [row for row in rows if self._listing.files[row] is not None]
+        headers = dict(zip(there, self._headers([self._listing.files[row] for row in there])))
+        self._unnamed.update(row for row, header in headers.items() if header and not header["patient"])
+        return [(headers.get(row) or {}).get("patient") for row in rows]
