@@ -144,3 +144,11 @@ def test_a_second_report_replaces_the_first(tmp_path):
     run(tmp_path / "1", synthetic=False)
     main(tmp_path)
     assert sorted(p.name for p in tmp_path.glob("report*")) == ["report.md", "report_real.csv", "report_synthetic.csv"]
+
+
+def test_a_study_shows_its_aurocs_and_its_differences(tmp_path):
+    run(tmp_path / "0", {"auroc_target": .69, "auroc_target_low": .64, "auroc_target_high": .73, "hit_twin": .1,
+                         "target_less_twin": .18, "target_beats_twin": "succeeded"})
+    shown = table(read(tmp_path)[0])
+    assert list(shown.columns) == ["data", "auroc_target", "target_less_twin"]
+    assert shown["auroc_target"].tolist() == ["0.6900 [0.640, 0.730]"]
