@@ -12,7 +12,7 @@ from mammi.probing_set.image_sources import open_images
 from mammi.probing_set.listing import Listing, examples
 from mammi.probing_set.patients import Patients
 from mammi.probing_set.splits import by_folder, by_share, check_patients, check_ways
-from mammi.probing_set.table import Table, label_rows, one_hot, read_split_files
+from mammi.probing_set.table import label_rows, one_hot, open_table, read_split_files
 from mammi.types import Batch
 
 
@@ -23,17 +23,21 @@ class ImageFolder(ProbingSet):
     images                 a folder, an archive (.zip, .tar, .tar.gz, .tgz) that stays packed, a folder in an archive
                            (``scans.zip/train``), a pattern (``images_*.tar.gz``), or a list of them; ``recursive``: in
                            sub-folders too; ``extensions`` that count as images, and DICOM files without one
-    csv, image_column      a table and its column of file names (the first one when not given), with or without
-                           folders and extension; several rows of an image are joined, a label holds if any row has it
+    csv, image_column      a table (.csv, or .json with a list of objects), or several of the same columns, and its
+                           column of file names (the first one when not given), with or without folders and extension;
+                           several rows of an image are joined, a label holds if any row has it
     label_columns          columns of 1, 0, true, false, yes, no, and blank or -1 (unknown), or
     labels_column          a column, or several, of names joined by ``separator`` or in a list, ['Mass', 'Nodule'], or
     class_folders          true: the folder directly above an image names its label. For these two, ``none`` is the
                            name for 'nothing present', ``label_names`` fixes the names and their order
     aliases                {spelling in a table or folder: name used here}, for labels, box labels and masks
     patient_column         or ``patient_pattern``, a regular expression whose group 1 is the patient in a file name;
-                           without either the patient of the DICOM header, else each image is its own patient
-    split_column           or ``split_files`` {split: text file, one image a line, spelled as in the table}, or
-    split_folders          true: the first folder below ``images`` names the split, or
+                           without either the patient of the DICOM header, else each image is its own patient.
+                           ``images_per_patient``: group 1 counts images, so many of a patient after each other
+    split_column           or ``split_files`` {split: text file or several, one image a line, spelled as in the
+                           table}, or
+    split_folders          true: the first folder below ``images`` names the split, {folder: split} where it is named
+                           otherwise, or
     split_shares           {split: share}: patients are drawn by ``split_seed``, each for itself
     split                  one name, several, or None for all images
     shared_patients        ``error`` or ``note`` for patients who are in two splits, chosen or not
@@ -57,8 +61,9 @@ class ImageFolder(ProbingSet):
 
     def __init__(self, root, folder=None, images=None, csv=None, image_column=None, label_columns=None,
                  labels_column=None, separator="|", label_names=None, none="No Finding", aliases=None,
-                 class_folders=False, patient_column=None, patient_pattern=None, split_column=None, split_files=None,
-                 split_folders=False, split_shares=None, split_seed=0, split=None, shared_patients="error",
+                 class_folders=False, patient_column=None, patient_pattern=None, images_per_patient=1,
+                 split_column=None, split_files=None, split_folders=False, split_shares=None, split_seed=0,
+                 split=None, shared_patients="error",
                  text_columns=None, label_sentences=None, facts=None, dicom_facts=True, boxes=None, masks=None,
                  template="A medical image of a", limit=None, on_bad_image="error", unmatched="error",
                  extensions=EXTENSIONS, recursive=True, memo=None, name=None, dataset=""):
@@ -79,7 +84,7 @@ class ImageFolder(ProbingSet):
         self.name = (name or called) + (f" ({'+'.join(wanted)})" if wanted else "")
         self.template, self.dataset, self._boxes, self._source = template or "", dataset or "", boxes, source
 
-        table = Table(base / csv) if csv else None
+        table = open_table(base, csv) if csv else None
         split_of = read_split_files(split_files or {}, base)
         if table:
             entries = table.column(table.header[0] if image_column is None else image_column,
@@ -87,12 +92,13 @@ class ImageFolder(ProbingSet):
         else:
             entries = list(split_of) or source.paths
         listing, keys = Listing(entries, source.paths, extensions), ImageKeys(source, memo)
-        patients = Patients(listing, table, patient_column, patient_pattern, keys.headers if dicom_facts else None)
+        patients = Patients(listing, table, patient_column, patient_pattern, images_per_patient,
+                            keys.headers if dicom_facts else None)
 
         if split_column is not None:
             splits = table.column(split_column, "probing_set.split_column")
         elif split_folders:
-            splits = [by_folder(source.paths[i]) if i is not None else None for i in listing.files]
+            splits = [by_folder(source.paths[i], split_folders) if i is not None else None for i in listing.files]
         elif split_shares:
             splits = by_share(patients(range(len(entries))), split_shares, split_seed)
         else:
@@ -192,10 +198,10 @@ def _facts(table, columns, rows, headers):
     for name, column in columns.items():
         fields = table.column(column, f"probing_set.facts.{name}")
         facts[name] = [next((fields[row] for row in own if fields[row].lower() not in ("", "nan")), "") for own in rows]
-    if headers and any(headers):
-        for name in ("view", "sex", "age"):
-            known = facts.get(name, [""] * len(rows))
-            facts[name] = [value or (header or {}).get(name, "") for value, header in zip(known, headers)]
+    for name in ("view", "sex", "age"):
+        said = [header[name] if header else "" for header in headers or ()]
+        if any(said):
+            facts[name] = [value or header for value, header in zip(facts.get(name, [""] * len(rows)), said)]
     if "age" in facts:
         facts["age"] = map(years, facts["age"])
     return {name: tuple(values) for name, values in facts.items()}

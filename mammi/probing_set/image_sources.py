@@ -38,8 +38,8 @@ class Folder:
 class Images:
     """P images in the order of their paths.
 
-    paths    P paths below the folder or in the archive; in several of them, with the source's name before where two
-             would be equal
+    paths    P paths below the folder or in the archive; of several folders, below their parent ``base``; of several
+             archives, with the archive's name before only where two would be equal, as if all were unpacked in one place
     sources  folders and archives, in the order given
     """
 
@@ -50,9 +50,11 @@ class Images:
                  if (recursive or "/" not in name) and _is_image(source, name, extensions)]
         if not found:
             raise BadInput(_nothing(sources, {extension(name) or name for own in names for name in own}, extensions))
-        paths = [name for name, _ in found]
+        before = [os.path.relpath(source.path, base).replace(os.sep, "/") for source in sources]
+        apart = [len(sources) > 1 and isinstance(source, Folder) for source in sources]
+        paths = [f"{before[at]}/{name}" if apart[at] else name for name, at in found]
         if len(set(paths)) < len(paths):
-            paths = [f"{os.path.relpath(sources[at].path, base)}/{name}".replace(os.sep, "/") for name, at in found]
+            paths = [f"{before[at]}/{name}" for name, at in found]
         order = sorted(range(len(found)), key=lambda i: paths[i].split("/"))
         self.paths, self._found = [paths[i] for i in order], [found[i] for i in order]
 

@@ -1,20 +1,25 @@
 """Who is in an image: by a column, by the file's name, by the DICOM header; else each image is its own patient."""
 import re
 
-from mammi.errors import BadInput
+from mammi.errors import BadInput, number
 
 
 class Patients:
     """Patients of the rows of a :class:`mammi.probing_set.listing.Listing`.
 
     column, pattern  of ``probing_set.patient_column`` and ``patient_pattern``, at most one of them
+    per              images per patient, where ``pattern`` finds the number of an image, counted from 1
     headers          function of positions of images -> what their DICOM headers say, None for other files; or None,
                      so that headers do not count
     """
 
-    def __init__(self, listing, table, column, pattern, headers):
+    def __init__(self, listing, table, column, pattern, per, headers):
         if column is not None and pattern is not None:
             raise BadInput("give probing_set.patient_column or probing_set.patient_pattern, not both")
+        self._per = number("probing_set.images_per_patient", per, 1, whole=True)
+        if per > 1 and pattern is None:
+            raise BadInput("probing_set.images_per_patient needs probing_set.patient_pattern, whose group 1 is the number "
+                           "of an image")
         self._listing, self._names, self._pattern = listing, listing.names(), pattern
         self._given, self._headers, self._unnamed = None, headers, set()
         if column is not None:
@@ -27,7 +32,13 @@ class Patients:
             found = re.search(self._pattern, name)
         except re.error as error:
             raise BadInput(f"probing_set.patient_pattern={self._pattern} is no regular expression: {error}") from error
-        return found.group(1) if found and found.groups() else None
+        group = found.group(1) if found and found.groups() else None
+        if self._per == 1 or group is None:
+            return group
+        if not group.isdecimal():
+            raise BadInput(f"probing_set.images_per_patient={self._per}: probing_set.patient_pattern finds {group} in "
+                           f"{name}, which is no number")
+        return str((int(group) - 1) // self._per + 1)
 
     def __call__(self, rows):
         """One patient for each of ``rows``; the image's name where none is known."""

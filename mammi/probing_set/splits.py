@@ -16,9 +16,13 @@ def check_ways(**ways):
         raise BadInput(f"give one of {' and '.join(given)}, not {'both' if len(given) == 2 else 'all'}")
 
 
-def by_folder(path):
-    """The first folder of ``path``, an image's path below ``images``; None where it has none."""
-    return path.split("/", 1)[0] if "/" in path else None
+def by_folder(path, names=True):
+    """The split that the first folder of ``path``, an image's path below ``images``, stands for, or None.
+
+    names   True: the folder's own name, else {folder: split}
+    """
+    folder = path.split("/", 1)[0] if "/" in path else None
+    return folder if names is True else names.get(folder)
 
 
 def by_share(patients, shares, seed):

@@ -2,6 +2,7 @@
 import ast
 import csv
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,42 @@ def read(path, option):
     return read_text(path)
 
 
+def read_json(path, option):
+    """The objects of a JSON file that lists one a line of a table."""
+    try:
+        records = json.loads(read(path, option))
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{option}={path} is no JSON file: {error}") from error
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        found = "a list of other things" if isinstance(records, list) else type(records).__name__
+        raise BadInput(f"{option}={path}: expected a list of objects, one an image, found {found}")
+    return records
+
+
+def open_table(folder, files):
+    """The :class:`Table` of one file or several with the same columns, read one after the other."""
+    tables = [Table(Path(folder) / file) for file in ([files] if isinstance(files, str) else files)]
+    for table in tables[1:]:
+        if table.header != tables[0].header:
+            raise BadInput(f"probing_set.csv: {tables[0].path.name} and {table.path.name} have other columns: "
+                           f"{', '.join(tables[0].header[:5])} and {', '.join(table.header[:5])}")
+        tables[0].rows += table.rows
+    return tables[0]
+
+
 class Table:
-    """A CSV file: ``header`` (list), ``rows`` (lists as long as the header, fields stripped). LF or CRLF."""
+    """A CSV file, LF or CRLF: ``header`` (list), ``rows`` (lists as long as the header, fields stripped).
+
+    Or a JSON file with a list of objects: their fields, a list of names in brackets, other lists blank.
+    """
 
     def __init__(self, path, option="probing_set.csv"):
         self.path, self.option = Path(path), option
+        if self.path.suffix == ".json":
+            records = read_json(path, option)
+            self.header = list(dict.fromkeys(field for record in records for field in record))
+            self.rows = [[_plain(record.get(field)) for field in self.header] for record in records]
+            return
         lines = csv.reader(io.StringIO(read(path, option), newline=""))
         rows = [[field.strip() for field in line] for line in lines]
         rows = [row for row in rows if any(row)]
@@ -93,6 +125,13 @@ def one_hot(found, label_names, none, aliases, where):
     return names, values
 
 
+def _plain(value):
+    """A JSON value as a field of a table."""
+    if isinstance(value, dict) or isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
+        return ""
+    return "" if value is None else str(value).strip()
+
+
 def words_of(field, separator, where):
     """Names of a field, joined by ``separator`` or a list in brackets; ``where`` it stands, for the error."""
     if not field.startswith("["):
@@ -117,9 +156,10 @@ def _flag(field, table, column):
 
 
 def read_split_files(files, folder):
-    """{image: split name} from {split: path}; the first word of a line is the image (what follows is ignored)."""
+    """{image: split name} from {split: path or paths}; the first word of a line is the image, the rest is ignored."""
     split_of = {}
-    for split, path in files.items():
+    for split, path in [(split, path) for split, paths in files.items()
+                        for path in ([paths] if isinstance(paths, str) else paths)]:
         for line in read(Path(folder) / path, f"probing_set.split_files.{split}").splitlines():
             if not line.strip():
                 continue
