@@ -134,6 +134,7 @@ class Concepts:
     categories  C category names, or empty
     source      one line: where the words come from, with licence
     dropped     what the loader left out and why: {reason: count}
+    frequency   C numbers of reports that use the word, or empty where there are no reports
     """
 
     name: str
@@ -141,6 +142,7 @@ class Concepts:
     categories: tuple[str, ...] = ()
     source: str = ""
     dropped: dict = field(default_factory=dict)
+    frequency: tuple[int, ...] = ()
 
     def __len__(self):
         return len(self.words)

@@ -18,6 +18,14 @@ class ConceptSet(ABC):
     def load(self, cache) -> Concepts:
         """The words; ``cache`` is a :class:`mammi.cache.Cache`, used by sets that take long to build."""
 
+    def reports(self):
+        """Tuple of :class:`mammi.reports.Report` that the words come from, or None where they come from elsewhere."""
+        return None
+
+    def left_out(self, cache):
+        """[(word, why it is no concept, number of reports that use it)], or None where the set cannot say."""
+        return None
+
 
 def word_list(path):
     """:func:`clean` of a text file, one word or phrase a line; a .gz is unzipped."""

@@ -5,6 +5,7 @@ decided here and nowhere else.
 """
 from mammi.reports.base import KINDS, SECTIONS, Report
 from mammi.reports.read import content, read_reports
-from mammi.reports.words import captions, plain, sentences
+from mammi.reports.words import STOP_WORDS, captions, plain, sentences
 
-__all__ = ["KINDS", "SECTIONS", "Report", "captions", "content", "plain", "read_reports", "sentences"]
+__all__ = ["KINDS", "SECTIONS", "STOP_WORDS", "Report", "captions", "content", "plain", "read_reports",
+           "sentences"]

@@ -18,8 +18,8 @@ def read_reports(path, kind=None, sections=SECTIONS, splits=None, columns=None):
     kind      a key of :data:`KINDS`; None: by the suffix, of a folder or archive by the names of the files in it
     sections  of Open-i and MIMIC-CXR; a MIMIC-CXR report in which none of them has text gives its last paragraph
     splits    names, such as ["test"]: only reports of these; None: all
-    columns   of a table: {"text": column or several, "id": ..., "patient": ..., "split": ...}; what is left out, or
-              None, is looked for under a usual name
+    columns   of a table: {"text": column or several, "id": ..., "patient": ..., "split": ...}; what is left out is
+              looked for under a usual name
 
     Rows alike in id, text, patient and split are one report (R2Gen lists one per image). A line's end in a .txt
     report ends a sentence; MIMIC-CXR's are wrapped lines, which are joined again.
@@ -27,12 +27,13 @@ def read_reports(path, kind=None, sections=SECTIONS, splits=None, columns=None):
     path = _there(path)
     if kind is not None and kind not in KINDS:
         raise BadInput(f"concept_set.kind={kind} is no kind of reports. {near(str(kind), KINDS)}")
+    sections = tuple(name.upper() for name in ([sections] if isinstance(sections, str) else sections))
     if path.is_dir() or path.name.lower().endswith(ARCHIVES):
-        reports = read_separate(path, kind, tuple(sections))
+        reports = read_separate(path, kind, sections)
     else:
         kind = kind or _kind(path)
         if kind in ENDINGS:
-            reports = [parse(path.name, read_text(path), kind, tuple(sections))]
+            reports = [parse(path.name, read_text(path), kind, sections)]
         else:
             reports = {"lines": read_lines, "csv": read_table, "r2gen": read_annotation}[kind](
                 path, *[columns or {}] * (kind == "csv"))

