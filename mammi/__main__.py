@@ -18,9 +18,15 @@ def main(arguments=None):
     diff.add_argument("run_a", type=Path, help="a run folder, such as outputs/run/2026-01-31_12-00-00-000000")
     diff.add_argument("run_b", type=Path)
     diff.add_argument("--csv", type=Path, metavar="FILE", help="also write a row per neuron")
+    assets = commands.add_parser("assets", help="for every option: are its files here, and if not, what to do")
+    assets.add_argument("settings", nargs="*", metavar="KEY=VALUE",
+                        help="where files are, as run.py takes it (paths.data=DIR); or what to tell of (profile=paper)")
+    assets.add_argument("--get", metavar="NAME", help="download this one (the terms of its licence are yours to keep)")
+    assets.add_argument("--verify", action="store_true", help="check the sha256 of what is here")
+    assets.add_argument("--json", action="store_true", help="for scripts")
     args = parser.parse_args(arguments)
     try:
-        {"report": _report, "cache": _cache, "diff": _diff}[args.command](args)
+        {"report": _report, "cache": _cache, "diff": _diff, "assets": _assets}[args.command](args)
     except MammiError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
@@ -61,6 +67,24 @@ def _cache(args):
     if args.clear:
         cache.clear()
         print("cleared")
+
+
+def _assets(args):
+    from mammi.assets import Shelf
+    from mammi.assets_view import as_json, show, verify
+    from mammi.manifest import Manifest
+
+    shelf = Shelf(Manifest(), args.settings)
+    if args.get:
+        asset = shelf.manifest.asset(args.get)
+        print(f"{asset.what}. Licence: {asset.licence}. Source: {asset.source}")
+        print(shelf.get(args.get))
+    elif args.verify:
+        verify(shelf)
+    elif args.json:
+        print(as_json(shelf))
+    else:
+        show(shelf)
 
 
 if __name__ == "__main__":

