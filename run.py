@@ -78,7 +78,7 @@ def build(cfg, name):
     if not OmegaConf.is_config(value):
         return value
     if empty := sorted(OmegaConf.missing_keys(value)):
-        raise MissingAsset(f"{name}.{empty[0]} has no value: give {name}.{empty[0]}=...")
+        raise MissingAsset(f"{empty[0]} has no value: give {empty[0]}=...")
     return instantiate(value)
 
 

@@ -1,7 +1,8 @@
-"""Networks with published weights: EfficientNet-Lite0 (ImageNet, packaged) and DenseNet121; strict, safe loading."""
+"""Networks with published weights (EfficientNet-Lite0, DenseNet121, ResNet50), and strict, safe loading of any."""
 import argparse
 import pickle
 import re
+import struct
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from safetensors.torch import load_file
 from mammi.errors import BadInput, MissingAsset
 
 IMAGENET = "imagenet"
+# What torch raises on files that are cut, no checkpoint at all, or hold what it will not build.
+BROKEN = (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError,
+          AttributeError, AssertionError, OverflowError, OSError, struct.error)
 
 
 def efficientnet_lite0(weights=IMAGENET, classes=None, seed=0):
@@ -27,9 +31,7 @@ def efficientnet_lite0(weights=IMAGENET, classes=None, seed=0):
     """
     from timm import create_model
 
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
-        network = create_model("tf_efficientnet_lite0", pretrained=False, num_classes=classes or 1000)
+    network = drawn(seed, create_model, "tf_efficientnet_lite0", pretrained=False, num_classes=classes or 1000)
     if weights == IMAGENET:
         path = imagenet_weights()
         state = by_position(read(path), create_model("tf_efficientnet_lite0", pretrained=False).state_dict(), path)
@@ -38,7 +40,7 @@ def efficientnet_lite0(weights=IMAGENET, classes=None, seed=0):
             state |= {name: tensor for name, tensor in network.state_dict().items() if name.startswith("classifier.")}
         fill(network, state, path)
     elif weights is not None:
-        fill(network, read(weights), weights)
+        fill(network, read(weights), weights, "classifier")
     return network
 
 
@@ -49,14 +51,32 @@ def densenet121(weights=None, classes=14, seed=0):
     """
     from torchvision.models import densenet121 as create
 
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
-        network = create(weights=None, num_classes=classes)
+    network = drawn(seed, create, weights=None, num_classes=classes)
     if weights is not None:
         state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name): tensor
                  for name, tensor in read(weights).items()}
-        fill(network, state, weights)
+        fill(network, state, weights, "classifier")
     return network
+
+
+def resnet50(weights=None, classes=14, seed=0):
+    """torchvision's ResNet50: (B, 3, H, W) -> (B, classes); its last feature map is ``layer4``'s output.
+
+    weights  a checkpoint with all its parameters; None: random
+    """
+    from torchvision.models import resnet50 as create
+
+    network = drawn(seed, create, weights=None, num_classes=classes)
+    if weights is not None:
+        fill(network, read(weights), weights, "fc")
+    return network
+
+
+def drawn(seed, create, *args, **options):
+    """``create(...)`` with its random weights drawn from ``seed``; the caller's random state stays as it was."""
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        return create(*args, **options)
 
 
 def imagenet_weights():
@@ -71,24 +91,46 @@ def imagenet_weights():
 
 def read(path):
     """{name: tensor} of a .safetensors or torch file, bare or under ``state_dict`` or ``model``; runs no code of it."""
+    return state_of(load(path), path)
+
+
+def load(path, allowed=(), file=None):
+    """What a .safetensors or torch file holds, by torch's reader of plain tensors: no code of it is ever run.
+
+    allowed  (stand-in, "module.name") pairs of what else it may name; the stand-in is built instead
+    file     open file to read in the place of ``path``, which then only names it
+    Raises :class:`MissingAsset` without such a file, :class:`BadInput` where it is cut, no checkpoint, or names more.
+    """
     path = Path(path).expanduser()
     if not path.is_file():
         raise MissingAsset(f"there is no weights file {path}")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with torch.serialization.safe_globals([argparse.Namespace]):  # training scripts save their arguments, too
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
-        raise BadInput(f"{path} is no whole .safetensors or torch checkpoint of plain tensors: "
-                       f"{str(error).splitlines()[0][:200]}") from error
+        with torch.serialization.safe_globals([argparse.Namespace, *allowed]):  # scripts save their arguments, too
+            return torch.load(file or path, map_location="cpu", weights_only=True)
+    except BROKEN as error:
+        text = str(error)
+        named = re.search(r"GLOBAL ([\w.]+)|function <[^>]*?([\w.]+)[ >]", text)
+        if named or "persistent_load" in text or "Can only" in text:
+            what = f"it names {named[1] or named[2]}" if named else "a whole model, pickled"
+            raise BadInput(f"{path} holds more than plain tensors ({what}), which only its code could bring back; none "
+                           "of it was run. Next: where that code is and is trusted, torch.save(model.state_dict(), "
+                           "FILE), and give that file") from error
+        reason = text.splitlines()[0][:200] if text else type(error).__name__
+        raise BadInput(f"{path} is no whole .safetensors or torch checkpoint of plain tensors, or only a part of one: "
+                       f"{reason}") from error
+
+
+def state_of(content, path):
+    """{name: tensor} out of a checkpoint's content: bare, or under ``state_dict`` or ``model``."""
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
             break
     if not isinstance(content, dict) or not content or not all(torch.is_tensor(v) for v in content.values()):
         raise BadInput(f"{path} holds no state dict: neither bare, nor under 'state_dict' or 'model'")
-    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def by_position(state, wanted, path):
@@ -102,12 +144,15 @@ def by_position(state, wanted, path):
     return dict(zip(wanted, state.values()))
 
 
-def fill(network, state, path):
+def fill(network, state, path, head=None):
     """Copy ``state`` into ``network``: every tensor must be there, none left over, each of the right shape.
 
-    Only the counters of batch normalisation may lack, which old checkpoints have not and inference never reads.
+    A first part that all names share (``model.``, ``net.``: training frameworks add one) is left away where the
+    network knows none of the names. Only the counters of batch normalisation may lack, which old checkpoints have not
+    and inference never reads. ``head`` names the linear head, for the error where it is the encoder's checkpoint.
     """
     wanted = network.state_dict()
+    state = without_prefix(state, wanted)
     problems = []
     for kind, names in (
             ("missing", [n for n in wanted if n not in state and not n.endswith("num_batches_tracked")]),
@@ -117,7 +162,30 @@ def fill(network, state, path):
         if names:
             problems.append(f"{len(names)} {kind} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})")
     if problems:
-        raise BadInput(f"{path} does not fit {type(network).__name__}: {'; '.join(problems)}")
+        raise BadInput(f"{path} does not fit {type(network).__name__}: {'; '.join(problems)}"
+                       + _about_head(state, wanted, head))
     with torch.no_grad():
         for name, tensor in state.items():
             wanted[name].copy_(tensor)
+
+
+def without_prefix(state, wanted):
+    """``state`` without the parts that all its names begin with, as long as none of them is in ``wanted``."""
+    while state and not any(name in wanted for name in state):
+        first = {name.partition(".")[0] for name in state}
+        if len(first) != 1 or not all("." in name for name in state):
+            break
+        state = {name.partition(".")[2]: tensor for name, tensor in state.items()}
+    return state
+
+
+def _about_head(state, wanted, head):
+    name = f"{head}.weight"
+    if head is None or name not in wanted:
+        return ""
+    if name not in state:
+        return (f". It has no head {head}: is it the pretrained encoder? A fine-tuned checkpoint has a head of "
+                f"{len(wanted[name])} classes; a random one would make words of noise")
+    if len(state[name]) != len(wanted[name]):
+        return f". Its head has {len(state[name])} classes, {len(wanted[name])} are expected (target.classes)"
+    return ""

@@ -20,6 +20,9 @@ OTHERS = [(folder.name, file.stem) for folder in sorted(CONF.iterdir()) if folde
 # What an option lacks on a machine without data: a word of the error that names it.
 LACKS = {("probing_set", "image_folder"): "probing_set.root", ("concept_set", "text_file"): "concept_set.path",
          ("dissector", "lit"): "dissector.weights", ("target", "densenet121_nih14"): "target_weights",
+         ("target", "resnet50_nih14"): "target_weights", ("target", "torchxrayvision"): "target_weights",
+         ("target", "torchvision"): "target.model", ("target", "timm"): "target.model",
+         ("target", "own"): "target.module",
          ("dissector", "medclip"): "paths.medclip"}
 
 

@@ -1,15 +1,15 @@
 """What every target model offers, and the one place where hooks are set."""
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import contextmanager, nullcontext
 
 import torch
 
 from mammi.errors import BadInput, near
 from mammi.files import digest
+from mammi.target import alarms
+from mammi.target.penultimate import Tap
+from mammi.target.read_out import REDUCERS, read_out
 from mammi.types import LinearHead, Reading, Readout
-
-REDUCERS = ("mean", "max", "cls", "none")
 
 
 class Target(ABC):
@@ -69,46 +69,48 @@ def check_read_out(layer, activation):
                        "only the final layer's outputs are logits")
 
 
-class Tap(NamedTuple):
-    """Where a layer is read: the output of ``module``, through a ReLU or not."""
-
-    module: str
-    relu: bool = False
-
-
 class TorchTarget(Target):
     """A torch module with named layers.
 
-    module       network; (B, C, H, W) -> (B, classes) logits
-    transform    PIL image -> (C, H, W) float tensor; its repr is part of the fingerprint
-    taps         {"final": Tap, "penultimate": Tap}; every other module is reached by its own name
-    classes      names of the final layer's outputs
-    head         name of the linear module behind ``penultimate`` (global average pooling between), or None
-    reducer      4-D maps (B, N, h, w) -> mean or max over space; 3-D tokens (B, T, N) -> mean, max or token 0
-                 (``cls``); 2-D as it is; ``none`` flattens
+    module        network; (B, C, H, W) -> (B, classes) logits
+    transform     PIL image -> (C, H, W) float tensor; its repr is part of the fingerprint. Where it says by ``range``
+                  what 8-bit images can become, prepared images are held against it
+    taps          {"final": Tap, "penultimate": Tap}; every other module is reached by its own name
+    classes       names of the final layer's outputs
+    head          name of the linear module behind ``penultimate`` (global average pooling between), or None
+    reducer       4-D maps (B, N, h, w) -> mean or max over space; 3-D tokens (B, T, N) -> mean or max over patches, or
+                  token 0 (``cls``); 2-D as it is; ``none`` flattens
+    prefix        number of tokens that are no patches (class, register tokens); None: unknown, then all tokens count
+    architecture  what else the module computes by than its class and weights (a name, an image size), or None
+
+    ``read`` raises :class:`BadInput` where a layer's output is the same for eight or more different images, or where
+    pixels are not in the range of the network's training (see :mod:`mammi.target.alarms`).
     """
 
     def __init__(self, module, transform, taps, classes, head=None, *, name, layer="final", activation="logit",
-                 reducer="mean", device="cpu"):
+                 reducer="mean", device="cpu", prefix=None, architecture=None):
         if reducer not in REDUCERS:
             raise BadInput(f"target.reducer={reducer}: {near(str(reducer), REDUCERS)}")
         self.name, self.layer, self.activation, self.reducer = name, layer, activation, reducer
         self.module, self.transform, self.taps = module.to(device).eval(), transform, dict(taps)
         self.classes, self.device = tuple(classes), torch.device(device)
+        self.span = getattr(transform, "range", None)
+        self.prefix, self.architecture = prefix, architecture
         self._modules = dict(module.named_modules())
-        self._widths = {}
+        self._widths, self._watched = {}, False
         linear = self._modules[head] if head else None
         self.head = LinearHead(linear.weight, linear.bias, "penultimate") if linear is not None else None
-        self._tap(layer)
+        self.tap(layer)
         check_read_out(layer, activation)
 
-    def _tap(self, layer):
+    def tap(self, layer):
+        """Where ``layer`` is read."""
         if layer in self.taps:
             return self.taps[layer]
         if layer in self._modules and layer:
             return Tap(layer)
         raise BadInput(f"target.layer={layer}: {self.name} has no such layer. "
-                       + near(layer, [*self.taps, *filter(None, self._modules)]))
+                       + near(str(layer), [*self.taps, *filter(None, self._modules)]))
 
     def neurons(self, layer):
         if layer == "final":
@@ -126,16 +128,28 @@ class TorchTarget(Target):
 
     def fingerprint(self, layer):
         state = {k: digest(v.detach().cpu().numpy()) for k, v in self.module.state_dict().items()}
+        tap = self.tap(layer)
+        more = {"input": tap.input or None, "prefix": self.prefix, "architecture": self.architecture}
+        more = {key: value for key, value in more.items() if value is not None}
         return digest("TorchTarget 2", type(self.module).__qualname__, state, repr(self.transform),
-                      list(self._tap(layer)), self.reducer)
+                      [tap.module, tap.relu], self.reducer, *[more] * bool(more))
 
     def prepare(self, batch):
         """(B, C, H, W) on the device, from a batch's raw images."""
-        return torch.stack([self.transform(image) for image in batch.images]).to(self.device)
+        x = torch.stack([self.transform(image) for image in batch.images]).to(self.device)
+        alarms.check_pixels(x, self.span, self.name)
+        return x
 
     @torch.no_grad()
     def read(self, batch, layers, maps=False):
-        return self.forward(self.prepare(batch), layers, maps)
+        x = self.prepare(batch)
+        watch = not self._watched and alarms.differ(x)  # once is enough: the range does not change
+        with alarms.watched(self.module, x, self.span, self.name) if watch else nullcontext():
+            readings = self.forward(x, layers, maps)
+        self._watched |= watch
+        for layer, reading in readings.items():
+            alarms.check_alive(reading.pooled, x, layer, self.name)
+        return readings
 
     def forward(self, x, layers, maps=False):
         """As :meth:`read` for prepared ``x``, and differentiable: what explainers use."""
@@ -149,11 +163,13 @@ class TorchTarget(Target):
         silent = [layer for layer in wanted if layer not in outputs]
         if silent:
             raise BadInput(f"target.layer={silent[0]}: the module never ran in {self.name}'s forward pass; "
-                           "choose one that does")
-        readings = {layer: self._reading(outputs[layer], maps) for layer in wanted}
-        if cam:
+                           "choose one that does (task=layers lists them)")
+        readings = {layer: self._reading(layer, outputs[layer], len(x), maps) for layer in wanted}
+        if cam and readings[self.head.layer].maps is not None:
             weight, bias, below = self.head
-            cams = torch.einsum("ck,bkhw->bchw", weight, readings[below].maps) + bias[:, None, None]
+            cams = torch.einsum("ck,bkhw->bchw", weight, readings[below].maps)
+            if bias is not None:
+                cams = cams + bias[:, None, None]
             readings["final"] = readings["final"]._replace(maps=cams)
         return {layer: readings[layer] for layer in layers}
 
@@ -162,26 +178,24 @@ class TorchTarget(Target):
         handles = []
         try:
             for layer in layers:
-                tap = self._tap(layer)
+                tap = self.tap(layer)
 
-                def keep(_module, _input, output, layer=layer, relu=tap.relu):
-                    # A later module may work in place (DenseNet's ReLUs do): keep the value, not the storage.
-                    outputs[layer] = output.relu() if relu else output.clone() if torch.is_tensor(output) else output
+                # A later module may work in place (DenseNet's ReLUs do): keep the value, not the storage.
+                def keep(_module, args, output=None, layer=layer, tap=tap):
+                    value = args[0].flatten(1) if tap.input else output
+                    outputs[layer] = value.relu() if tap.relu else value.clone() if torch.is_tensor(value) else value
 
-                handles.append(self._modules[tap.module].register_forward_hook(keep))
+                module = self._modules[tap.module]
+                handles.append(module.register_forward_pre_hook(keep) if tap.input
+                               else module.register_forward_hook(keep))
             yield
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _reading(self, output, maps):
-        if not torch.is_tensor(output):
-            raise BadInput(f"{self.name}: a layer returned {type(output).__name__}; choose one that returns a tensor")
-        if output.ndim == 2 or self.reducer == "none":
-            return Reading(output.flatten(1), output if maps and output.ndim == 4 else None)
-        space = {4: (2, 3), 3: (1,)}.get(output.ndim)
-        if space is None or (self.reducer == "cls" and output.ndim == 4):
-            raise BadInput(f"target.reducer={self.reducer} does not fit a layer of shape {tuple(output.shape)}: cls is "
-                           "for tokens (B, T, N), mean and max for tokens and maps (B, N, h, w)")
-        pooled = {"mean": output.mean, "max": output.amax}.get(self.reducer, lambda _: output[:, 0])(space)
-        return Reading(pooled, output if maps and output.ndim == 4 else None)
+    def _reading(self, layer, output, images, maps):
+        try:
+            reading = read_out(output, self.reducer, self.prefix, images)
+        except BadInput as error:
+            raise BadInput(f"target.layer={layer} of {self.name}: {error}") from error
+        return reading if maps else Reading(reading.pooled)

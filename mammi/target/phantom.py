@@ -25,6 +25,11 @@ class GreyInput:
             image = image.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
         return (torch.from_numpy(np.array(image, np.float32))[None] / 255 - MEAN) / SD
 
+    @property
+    def range(self):
+        """(lowest, highest) value that a black and a white pixel lead to."""
+        return -MEAN / SD, (1 - MEAN) / SD
+
     def __repr__(self):
         return f"GreyInput(size={SIZE}, mean={MEAN}, sd={SD})"
 

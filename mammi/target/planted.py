@@ -64,7 +64,7 @@ class Planted(Target):
         missing = [name for name in self.names if name not in column]
         if missing:
             raise BadInput(f"no mask is called {missing[0]!r}. {near(missing[0], column)}")
-        extent = np.sqrt(batch.masks.mean((2, 3)))
+        extent = np.sqrt(np.stack([np.asarray(mask).mean((1, 2)) for mask in batch.masks]))
         strength = (extent > 0) * (0.7 + 0.3 * np.minimum(2, extent / EXTENT))
         units = [[column[name] for name in unit] for unit in self._units]
         z = np.stack([strength[:, unit].max(1) for unit in units], 1) if units else np.zeros((len(batch), 0))
@@ -73,11 +73,21 @@ class Planted(Target):
         pooled = torch.tensor(1 / (1 + np.exp(-self.saturation * z)), dtype=torch.float32)
         spatial = None
         if maps:
-            masks = np.stack([batch.masks[:, unit].any(1) for unit in units], 1) if units else batch.masks[:, :0]
-            blank = np.zeros((len(batch), self.random, *batch.masks.shape[2:]), bool)
+            masks = of_one_size(batch.masks)
+            blank = np.zeros((len(batch), self.random, *masks.shape[2:]), bool)
+            masks = np.stack([masks[:, unit].any(1) for unit in units], 1) if units else masks[:, :0]
             spatial = torch.tensor(np.concatenate([masks, blank], 1), dtype=torch.float32)
         return {layer: Reading(pooled, spatial) for layer in layers}
 
     def _noise(self, ids, n):
         """(B, n) standard normal; a row belongs to its image id, whatever the batch."""
         return np.stack([np.random.default_rng([self.seed, int(digest(i)[:15], 16)]).standard_normal(n) for i in ids])
+
+
+def of_one_size(masks):
+    """(B, M, h, w) bool of B masks (M, H, W), each of its image's own size: the smallest, by nearest pixels."""
+    masks = [np.asarray(mask, bool) for mask in masks]
+    height, width = (min(mask.shape[axis] for mask in masks) for axis in (1, 2))
+    rows, columns = ([(np.arange(n) * 2 + 1) * mask.shape[axis] // (2 * n) for mask in masks]
+                     for axis, n in ((1, height), (2, width)))
+    return np.stack([mask[:, y[:, None], x] for mask, y, x in zip(masks, rows, columns)])

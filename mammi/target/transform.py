@@ -1,16 +1,22 @@
-"""What a CNN's images go through."""
+"""What a network's images go through."""
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 
+from mammi.errors import BadInput, near, number
+
 
 @dataclass(frozen=True)
 class ResizeCrop:
-    """PIL image -> (3, crop, crop) float32: shorter side to ``resize``, centre crop, [0, 1], normalised; grey x 3.
+    """PIL image -> (C, crop, crop) float32: shorter side to ``resize``, centre crop, [0, 1], (x - mean) / sd.
 
-    Its repr holds all settings and is part of a target's fingerprint. ``filter`` is a name of ``PIL.Image.Resampling``.
+    mean, sd  C numbers each, in units of pixels in [0, 1]; three for a colour network (a grey image is shown three
+              times), one for a grey network (a colour image is shown in grey)
+    filter    a name of ``PIL.Image.Resampling``
+
+    Its repr holds all settings and is part of a target's fingerprint. ``range`` is what 8-bit images can become.
     """
 
     resize: int
@@ -20,12 +26,62 @@ class ResizeCrop:
     filter: str = "BICUBIC"
 
     def __call__(self, image):
-        image = image.convert("RGB")
+        image = image.convert("RGB" if len(self.mean) == 3 else "L")
         short = min(image.size)
         if short != self.resize:
             size = [max(self.resize, round(side * self.resize / short)) for side in image.size]
             image = image.resize(size, Image.Resampling[self.filter])
         left, top = ((side - self.crop) // 2 for side in image.size)
         image = image.crop((left, top, left + self.crop, top + self.crop))
-        x = (np.asarray(image, np.float32) / 255 - self.mean) / self.sd
+        x = (np.asarray(image, np.float32).reshape(self.crop, self.crop, -1) / 255 - self.mean) / self.sd
         return torch.from_numpy(x.astype(np.float32)).permute(2, 0, 1).contiguous()
+
+    @property
+    def range(self):
+        """(lowest, highest) value that a black and a white pixel lead to, over the channels."""
+        return (min(-mean / sd for mean, sd in zip(self.mean, self.sd)),
+                max((1 - mean) / sd for mean, sd in zip(self.mean, self.sd)))
+
+
+def resize_crop(resize, crop, mean, sd, filter="BICUBIC"):
+    """A :class:`ResizeCrop` of options as a user types them; :class:`BadInput` names the one that cannot be.
+
+    ``mean`` and ``sd`` of pixels in [0, 1]: numbers of 0-255 would leave every image almost the same dark grey.
+    """
+    number("target.crop", crop, 1, whole=True)
+    number("target.resize", resize, crop, whole=True)
+    mean, sd = ((value,) if isinstance(value, (int, float)) else tuple(value) for value in (mean, sd))
+    if len(mean) != len(sd) or len(mean) not in (1, 3):
+        raise BadInput(f"target.mean={list(mean)} and target.sd={list(sd)}: expected one number each, or three")
+    for name, values, low in (("mean", mean, 0), ("sd", sd, 1e-6)):
+        for value in values:
+            if not isinstance(value, (int, float)) or not low <= value <= 1:
+                raise BadInput(f"target.{name}={value}: expected of pixels in [0, 1], at least {low} and at most 1. "
+                               "Numbers of 0-255 are to be divided by 255")
+    filters = [resampling.name for resampling in Image.Resampling]
+    if str(filter).upper() not in filters:
+        raise BadInput(f"target.filter={filter}: {near(str(filter).upper(), filters)}")
+    return ResizeCrop(resize, crop, mean, sd, str(filter).upper())
+
+
+def images_of(own, channels=3, size=None, crop_pct=None, mean=None, sd=None, filter=None):
+    """:class:`ResizeCrop` by a network's ``own`` settings {size, resize, mean, sd, filter}, but for those given.
+
+    channels  1: grey, with the means of the network's own mean and sd, where those are of three channels
+    crop_pct  ``size`` / shorter side before the crop
+    """
+    if channels not in (1, 3):
+        raise BadInput(f"target.channels={channels}: expected 1 (grey) or 3")
+    crop = own["size"] if size is None else number("target.size", size, 1, whole=True)
+    share = own["size"] / own["resize"] if crop_pct is None else number("target.crop_pct", crop_pct, .1, 1)
+    resize = own["resize"] if crop_pct is None and crop == own["size"] else int(crop / share + 1e-6)
+    mean, sd = (given if given is not None else _grey(own[name]) if channels == 1 else own[name]
+                for name, given in (("mean", mean), ("sd", sd)))
+    transform = resize_crop(resize, crop, mean, sd, filter or own["filter"])
+    if len(transform.mean) != channels:
+        raise BadInput(f"target.mean={list(transform.mean)} for target.channels={channels}: expected as many numbers")
+    return transform
+
+
+def _grey(values):
+    return (sum(values) / len(values),)

@@ -1,7 +1,4 @@
-"""EfficientNet-Lite0 and DenseNet121: the packaged weights land where they belong, and nothing loads by halves."""
-import argparse
-import re
-
+"""EfficientNet-Lite0: the packaged weights land where they belong, and nothing loads by halves."""
 import numpy as np
 import pytest
 import torch
@@ -12,7 +9,6 @@ from torch import nn
 
 from mammi import backbone
 from mammi.errors import BadInput, MissingAsset
-from mammi.target.densenet121 import DenseNet121
 from mammi.target.efficientnet_lite0 import EfficientNetLite0
 from mammi.target.transform import ResizeCrop
 from mammi.types import Batch
@@ -117,72 +113,3 @@ def test_transform_crops_the_middle_and_keeps_square_images_whole():
     torch.testing.assert_close(look(Image.fromarray(wide)), x)
     assert repr(look) != repr(ResizeCrop(5, 4, (.5,) * 3, (.25,) * 3))
     assert ResizeCrop(256, 224, (0,) * 3, (1,) * 3)(Image.new("L", (1000, 224))).shape == (3, 224, 224)
-
-
-# --- DenseNet121: a stand-in checkpoint with the true key names -------------------------------------------------------
-
-@pytest.fixture(scope="module")
-def dense():
-    return backbone.densenet121(None, len(CLASSES), seed=5).state_dict()
-
-
-def saved(tmp_path, content):
-    path = tmp_path / "densenet121.pth"
-    torch.save(content, path)
-    return str(path)
-
-
-@pytest.mark.parametrize("wrap", [
-    lambda s: s, lambda s: {"state_dict": s}, lambda s: {"model": s, "args": argparse.Namespace(lr=1), "epoch": 3},
-    lambda s: {"model": {f"module.{k}": v for k, v in s.items()}},
-    lambda s: {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", k): v for k, v in s.items()},
-    lambda s: {k: v for k, v in s.items() if not k.endswith("num_batches_tracked")}],
-    ids=["bare", "state_dict", "model", "parallel", "old names", "no counters"])
-def test_every_wrapping_of_a_checkpoint_loads_alike(dense, tmp_path, wrap):
-    target = DenseNet121(CLASSES, saved(tmp_path, wrap(dense)))
-    assert all(torch.equal(tensor, target.module.state_dict()[name]) for name, tensor in dense.items())
-
-
-def test_densenet_layers(dense, tmp_path, radiographs):
-    target = DenseNet121(CLASSES, saved(tmp_path, dense))
-    read = target.read(radiographs, ["final", "penultimate"], maps=True)
-    assert read["penultimate"].maps.shape == (2, 1024, 7, 7) and read["penultimate"].maps.min() == 0
-    expected = read["penultimate"].pooled @ dense["classifier.weight"].T + dense["classifier.bias"]
-    torch.testing.assert_close(read["final"].pooled, expected, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(target.module(target.prepare(radiographs)), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_partial_checkpoints_are_refused(dense, tmp_path):
-    encoder = {name: tensor for name, tensor in dense.items() if not name.startswith("classifier.")}
-    with pytest.raises(BadInput, match=r"2 missing \(classifier.weight, classifier.bias\).*pretrained encoder"):
-        DenseNet121(CLASSES, saved(tmp_path, encoder))
-    with pytest.raises(BadInput, match=r"1 unexpected \(fc.weight\)"):
-        DenseNet121(CLASSES, saved(tmp_path, {**dense, "fc.weight": torch.zeros(2)}))
-    with pytest.raises(BadInput, match="3 classes|instead of"):
-        DenseNet121((*CLASSES, "Edema"), saved(tmp_path, dense))
-
-
-class Payload:
-    def __reduce__(self):
-        return print, ("code of the checkpoint ran",)
-
-
-@pytest.mark.parametrize("content", [{"model": {"a": 1}}, [1], {"model": {"w": torch.zeros(1)}, "x": Payload()}])
-def test_odd_checkpoints_are_refused_and_run_nothing(tmp_path, content, capsys):
-    with pytest.raises(BadInput, match="densenet121.pth"):
-        DenseNet121(CLASSES, saved(tmp_path, content))
-    assert "ran" not in capsys.readouterr().out
-
-
-def test_truncated_checkpoint(dense, tmp_path):
-    path = saved(tmp_path, dense)
-    with open(path, "r+b") as file:
-        file.truncate(100_000)
-    with pytest.raises(BadInput, match="no whole"):
-        DenseNet121(CLASSES, path)
-
-
-@pytest.mark.parametrize("weights", [None, "somewhere/densenet.pth"])
-def test_missing_checkpoint_says_where_it_comes_from(weights):
-    with pytest.raises(MissingAsset, match="paths.target_weights=.*medical_mae"):
-        DenseNet121(CLASSES, weights)
