@@ -20,10 +20,10 @@ def warnings(target, images):
     """A note where the target has seen some of ``images``, else none."""
     if not (n := seen(target, images)):
         return ()
-    known = ", ".join(sorted(name for name in target.trained_on if "/" in name))
+    names = ", ".join(sorted(name for name in target.trained_on if "/" in name))
     return (f"{n} of {len(images)} images of {images.name} were training images of {target.name}"
-            f"{f' (trained on {known})' if known else ''}: what it answers there it has learned by heart, and it may "
-            "answer new patients otherwise. For images it has not seen choose another split or set",)
+            f"{f' or are of what it was trained on ({names})' if names else ''}: what it answers there it has learned "
+            "by heart, and it may answer new patients otherwise. For unseen images choose another split or set",)
 
 
 def check_apart(one, other, roles, options):

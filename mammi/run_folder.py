@@ -1,4 +1,5 @@
 """What a run leaves behind: tables, numbers, how to run it again. ``metrics.json`` comes last: it says 'finished'."""
+import gzip
 import json
 import math
 import os
@@ -37,8 +38,10 @@ class RunFolder:
             part.write_text(text, encoding="utf-8")
 
     def csv(self, name, frame):
+        """A table; ``name.csv.gz`` is packed, the same bytes from the same table."""
+        data = frame.to_csv(index=False).encode()
         with replacing(self.file(name)) as part:
-            frame.to_csv(part, index=False)
+            part.write_bytes(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
 
     def json(self, name, value):
         self.text(name, json.dumps(_plain(value), indent=1, allow_nan=False) + "\n")

@@ -9,12 +9,13 @@ RESAMPLES = 2000
 BLOCK = 50  # resamples at a time
 
 
-def compare(scores, truth, labels, patients, seed, controls=("twin",), resamples=RESAMPLES):
+def compare(scores, truth, labels, patients, seed, controls=("twin",), resamples=RESAMPLES, option="probing_set"):
     """(DataFrame with a row per label, facts): AUROC of each scorer, with 95 % intervals by resampling patients.
 
     scores    {"target": (P, L), ... (P, L)}; truth (P, L) of 1, 0, NaN for unknown
     controls  names in ``scores``: ``target_less_<control>`` is the target's AUROC less the control's, on the same
               resamples
+    option    the setting that names these images, for the error
 
     ``facts`` has the means over the judged labels, and for each control ``target_beats_<control>``: ``succeeded`` where
     the interval of the mean difference lies above 0, else ``failed``. Raises :class:`BadInput` where no label has 10
@@ -36,7 +37,7 @@ def compare(scores, truth, labels, patients, seed, controls=("twin",), resamples
         rows.append(row)
     if not points:
         raise BadInput(f"no label has {ENOUGH} positives and {ENOUGH} negatives among {len(truth)} images: nothing can "
-                       "be judged; give more images to probing_set")
+                       f"be judged; give more images to {option}")
     facts = {"labels_judged": len(points)} | _with_intervals(
         {name: np.mean([p[name] for p in points]) for name in scores},
         {name: np.mean([s[name] for s in samples], axis=0) for name in scores}, controls)
@@ -88,3 +89,26 @@ def patient_weights(patients, resamples, seed):
     draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
     counts = np.stack([np.bincount(draw, minlength=n) for draw in draws])
     return counts.astype(np.min_scalar_type(counts.max()))[:, index]  # R x P of them: 8 bits do where patients are many
+
+
+def best_threshold(scores, positive):
+    """The score from which on to say "present" so that F1 is highest; of several such scores the smallest.
+
+    scores, positive  (P,), ``positive`` boolean; candidates are the scores themselves
+    Returns a float, NaN without positives: then F1 is 0 everywhere.
+    """
+    if not positive.any():
+        return float("nan")
+    values, place = np.unique(scores, return_inverse=True)
+    said, right = (np.bincount(place, weights)[::-1].cumsum()[::-1] for weights in (None, positive))
+    return float(values[np.argmax(2 * right / (said + positive.sum()))])
+
+
+def at_threshold(scores, positive, threshold):
+    """{"sensitivity", "specificity", "f1"} of saying "present" where ``scores >= threshold``; NaN where undefined."""
+    said = scores >= threshold
+    hits, right_absent = (said & positive).sum(), (~said & ~positive).sum()
+    parts = {"sensitivity": (hits, positive.sum()), "specificity": (right_absent, (~positive).sum()),
+             "f1": (2 * hits, said.sum() + positive.sum())}
+    known = not np.isnan(threshold)
+    return {name: float(a / b) if known and b else float("nan") for name, (a, b) in parts.items()}

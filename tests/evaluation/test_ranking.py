@@ -1,12 +1,14 @@
 """AUROC against pair counting and scikit-learn, the bootstrap against drawing patients one by one."""
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from mammi.errors import BadInput
-from mammi.evaluation.ranking import auroc, compare, patient_weights
+from mammi.evaluation.ranking import at_threshold, auroc, best_threshold, compare, patient_weights
 
 
 def by_pairs(scores, truth):
@@ -101,3 +103,44 @@ def test_too_few_positives_anywhere_is_an_error():
     scores, truth, patients = world(15, 1.)
     with pytest.raises(BadInput, match="no label has 10 positives"):
         compare(scores, truth, ["a", "b", "rare"], patients, 0, resamples=10)
+
+
+def f1_by_hand(scores, positive, threshold):
+    right = sum(s >= threshold and p for s, p in zip(scores, positive))
+    said, there = sum(s >= threshold for s in scores), sum(positive)
+    if not right:
+        return Fraction(0)
+    precision, recall = Fraction(right, said), Fraction(right, int(there))
+    return 2 * precision * recall / (precision + recall)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=25))
+def test_the_threshold_is_the_smallest_of_the_best(pairs):
+    scores, positive = np.array([s / 7 for s, _ in pairs]), np.array([p for _, p in pairs])
+    if not positive.any():
+        assert np.isnan(best_threshold(scores, positive))
+        return
+    every = {t: f1_by_hand(scores, positive, t) for t in sorted(set(scores))}
+    expected = min(t for t, f1 in every.items() if f1 == max(every.values()))
+    assert best_threshold(scores, positive) == expected
+    order = np.random.default_rng(len(pairs)).permutation(len(pairs))
+    assert best_threshold(scores[order], positive[order]) == expected
+    assert at_threshold(scores, positive, expected)["f1"] == pytest.approx(float(every[expected]))
+
+
+def test_best_threshold_is_on_the_precision_recall_curve():
+    rng = np.random.default_rng(0)
+    positive = rng.random(300) < .2
+    scores = rng.standard_normal(300) + 2 * positive
+    precision, recall, thresholds = precision_recall_curve(positive, scores)
+    f1 = 2 * precision * recall / (precision + recall + 1e-300)
+    assert best_threshold(scores, positive) == thresholds[np.argmax(f1[:-1])]
+
+
+def test_at_threshold_counts():
+    scores, positive = np.array([.1, .5, .5, .9, .2]), np.array([False, True, False, True, True])
+    assert at_threshold(scores, positive, .5) == {"sensitivity": pytest.approx(2 / 3), "specificity": .5,
+                                                  "f1": pytest.approx(4 / 6)}
+    nothing = at_threshold(scores, positive, float("nan"))
+    assert all(np.isnan(value) for value in nothing.values())
+    assert np.isnan(at_threshold(scores, np.ones(5, bool), .5)["specificity"])
