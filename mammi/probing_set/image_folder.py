@@ -12,8 +12,10 @@ from mammi.probing_set.image_sources import open_images
 from mammi.probing_set.listing import Listing, examples
 from mammi.probing_set.patients import Patients
 from mammi.probing_set.splits import by_folder, by_share, check_patients, check_ways
-from mammi.probing_set.table import label_rows, one_hot, open_table, read_split_files
+from mammi.probing_set.table import UNKNOWN, label_rows, one_hot, open_table, read_split_files
 from mammi.types import Batch
+
+NO_FACT = (*UNKNOWN, "unknown")
 
 
 class ImageFolder(ProbingSet):
@@ -197,7 +199,7 @@ def _facts(table, columns, rows, headers):
     facts = {}
     for name, column in columns.items():
         fields = table.column(column, f"probing_set.facts.{name}")
-        facts[name] = [next((fields[row] for row in own if fields[row].lower() not in ("", "nan")), "") for own in rows]
+        facts[name] = [next((fields[row] for row in own if fields[row].lower() not in NO_FACT), "") for own in rows]
     for name in ("view", "sex", "age"):
         said = [header[name] if header else "" for header in headers or ()]
         if any(said):

@@ -37,7 +37,7 @@ class MaskFile:
         try:
             with Image.open(self.path) as image:
                 image.load()
-                if image.mode.startswith(("I", "F")):
+                if image.mode.startswith(("1", "L", "I", "F")) and len(image.getbands()) == 1:
                     return np.asarray(image) > 0
                 return np.asarray(image.convert("RGB")).max(-1) > 0
         except BROKEN as error:

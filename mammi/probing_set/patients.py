@@ -18,8 +18,8 @@ class Patients:
             raise BadInput("give probing_set.patient_column or probing_set.patient_pattern, not both")
         self._per = number("probing_set.images_per_patient", per, 1, whole=True)
         if per > 1 and pattern is None:
-            raise BadInput("probing_set.images_per_patient needs probing_set.patient_pattern, whose group 1 is the number "
-                           "of an image")
+            raise BadInput("probing_set.images_per_patient needs probing_set.patient_pattern, whose group 1 is an "
+                           "image's number")
         self._listing, self._names, self._pattern = listing, listing.names(), pattern
         self._given, self._headers, self._unnamed = None, headers, set()
         if column is not None:
