@@ -88,7 +88,8 @@ def test_without_files_one_error_names_all_that_is_missing(tmp_path):
                           capture_output=True, text=True, env=environment)
     said = done.stdout + done.stderr
     assert done.returncode == 1 and said.count("MissingAsset") == 1 and "Traceback" not in said
-    for key in ("paths.target_weights", "paths.data", "paths.medclip=", "paths.medclip_vocab="):
+    for key in ("paths.target_weights", "paths.data", "paths.medclip=", "paths.medclip_vocab=",
+                "the MIMIC nouns are not here", "python -m mammi assets"):
         assert key in said
     left = {f.name for f in tmp_path.rglob("*") if f.is_file()}
     assert left == {"config.yaml", "hydra.yaml", "overrides.yaml", "run.log"}
