@@ -131,15 +131,11 @@ def _grey(pixels, bits, dataset):
     every = high - low < 2 ** 16 and "ModalityLUTSequence" not in dataset  # each value once: far fewer than pixels
     stored = np.arange(low, high + 1) if every else pixels
     values = np.asarray(apply_modality_lut(stored, dataset), np.float64)
-    shown = _voi(values, dataset)
-    if shown is not None:
-        grey = stretched(shown, 0, 1)
-    elif bits <= 8:
-        ends = np.array([0, 2 ** bits - 1]) - dataset.PixelRepresentation * 2 ** (bits - 1)
-        first, last = apply_modality_lut(ends, dataset)
-        grey = stretched(values, first, last)
-    else:
-        grey = stretched(values, values.min(), values.max())
+    shown, span = _voi(values, dataset), values
+    if bits <= 8:  # all values that could be stored, not those that are
+        span = np.asarray(apply_modality_lut(np.arange(2 ** bits) - dataset.PixelRepresentation * 2 ** (bits - 1),
+                                             dataset))
+    grey = stretched(values, span.min(), span.max()) if shown is None else stretched(shown, 0, 1)
     return grey[pixels.astype(np.int32) - low] if every else grey
 
 
@@ -156,8 +152,8 @@ def _voi(values, dataset):
     shape = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if width <= 0 or shape == "LINEAR" and width < 1:
         raise BadInput(f"its window of center {center:g} and width {width:g} shows nothing")
-    if shape == "SIGMOID":  # DICOM PS3.3, C.11.2.1.3
-        return 1 / (1 + np.exp(-4 * (values - center) / width))
+    if shape == "SIGMOID":  # DICOM PS3.3, C.11.2.1.3: 1 / (1 + exp(-4 (x - c) / w)), without overflow
+        return (1 + np.tanh(2 * (values - center) / width)) / 2
     if shape == "LINEAR":
         return ((values - (center - 0.5)) / max(width - 1, 1e-12) + 0.5).clip(0, 1)
     return ((values - center) / width + 0.5).clip(0, 1)  # LINEAR_EXACT

@@ -39,7 +39,7 @@ class Images:
     """P images in the order of their paths.
 
     paths    P paths below the folder or in the archive; of several folders, below their parent ``base``; of several
-             archives, with the archive's name before only where two would be equal, as if all were unpacked in one place
+             archives as if all were unpacked in one place, with the archive's name before where two would be equal
     sources  folders and archives, in the order given
     """
 
@@ -96,7 +96,7 @@ def _places(base, entry):
     path = Path(base, entry or "").expanduser()
     if path.exists():
         return [(path, "")]
-    found = sorted(Path(place) for place in glob.glob(str(path)))
+    found = sorted(place for place in map(Path, glob.glob(str(path))) if place.is_dir() or _archive(place))
     if found:
         return [(place, "") for place in found]
     for parent in path.parents:
