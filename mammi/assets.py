@@ -4,7 +4,6 @@ import re
 import shlex
 from pathlib import Path
 
-from mammi.download import download, hash_of, take_member
 from mammi.errors import BadInput, MissingAsset, near
 
 STATES = ("ready", "downloadable", "missing")
@@ -93,6 +92,8 @@ class Shelf:
 
     def get(self, name):
         """Download an asset; returns what to say next. MissingAsset where that is not how it is got."""
+        from mammi.download import download, take_member
+
         asset = self.manifest.asset(name)
         key, place = self.named(asset)
         if self.found(asset):
@@ -115,6 +116,8 @@ class Shelf:
 
     def verify(self):
         """[(asset, path, its sha256, the published one or None)] of all single files that are here."""
+        from mammi.download import hash_of
+
         return [(asset.name, path, hash_of(path), None if file.member else file.sha256)
                 for asset in self.manifest.assets.values() for file, path in zip(asset.files, self.found(asset) or ())
                 if "*" not in "".join(file.names)]
