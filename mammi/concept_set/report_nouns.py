@@ -36,7 +36,7 @@ class ReportNouns(FromReports):
     drop_negated  count only reports that use the word without a negation before it (:func:`tagging.negated`): a word
                   that is only ever denied goes
     stop_words    a file of words to leave out, one a line
-    name          defaults to ``openi_nouns`` (``openi_nouns_and_phrases``), or names the reports
+    name          defaults to ``openi_nouns`` (``openi_nouns_and_phrases``), or ``nouns of FILE``
 
     :class:`mammi.concept_set.paper_nouns.PaperNouns` follows the authors' own recipe.
     """

@@ -33,7 +33,7 @@ class FromReports(ConceptSet):
 
     def __init__(self, path=None, kind=None, sections=SECTIONS, splits=None, columns=None, name=None):
         self.path = Path(path).expanduser() if path else None
-        self.name = name or (self.path.name.split(".")[0] if self.path else "openi") + self.suffix
+        self.name = name or (f"{self._what()} of {self.path.name}" if self.path else f"openi{self.suffix}")
         self._how = {"kind": kind, "sections": _list(sections), "splits": None if splits is None else _list(splits),
                      "columns": {key: value for key, value in (columns or {}).items() if value is not None}}
 
@@ -59,9 +59,11 @@ class FromReports(ConceptSet):
         return {"reports": content(self.path or openi.archive()), **self._how, "tagger": versions()}
 
     def _source(self):
-        what = self.suffix.strip("_").replace("_", " ")
-        return (f"{what} of the reports in {self.path.name}" if self.path else
-                f"{what} of the Open-i reports (Indiana University, CC BY-NC-ND 4.0) in torchxrayvision")
+        return (f"{self._what()} of the reports in {self.path.name}" if self.path else
+                f"{self._what()} of the Open-i reports (Indiana University, CC BY-NC-ND 4.0) in torchxrayvision")
+
+    def _what(self):
+        return self.suffix.strip("_").replace("_", " ")
 
 
 def _list(value):

@@ -44,7 +44,7 @@ def test_first_seen_order_and_what_is_kept(tmp_path, tagger, cache):
     assert tagger == ["xray masses", "mass masses ribs", "1 g"]  # clean, each line once
     assert concepts.left_out(cache) == [("1", "never a noun", 1), ("ribs", "never a noun", 1),
                                         ("small", "in the stop list", 2)]
-    assert found.dropped == {"never a noun": 2, "in the stop list": 1} and found.name == "a_paper_nouns"
+    assert found.dropped == {"never a noun": 2, "in the stop list": 1} and found.name == "paper nouns of a.txt"
 
 
 def test_order_follows_the_reports_and_the_words_do_not(tmp_path, tagger, cache):

@@ -48,7 +48,7 @@ def test_nouns_sorted_and_counted(reports, cache):
         assert word not in concepts.words
     assert concepts.dropped["noun in under 2 reports"] == 2
     assert concepts.dropped["de-identification mark"] >= 1
-    assert concepts.name == "reports_nouns"
+    assert concepts.name == "nouns of reports"
 
 
 def test_options(reports, cache):
@@ -109,7 +109,7 @@ def test_phrases_like_a_plain_loop(monkeypatch, tmp_path, cache):
         expected.update(phrases(text.split(), tags))
     found = ReportNouns(lines(tmp_path / "a.txt", *texts), min_count=1, noun_phrases=True).load(cache)
     assert {word: n for word, n in zip(found.words, found.frequency) if " " in word} == dict(expected)
-    assert set(found.words) - set(expected) == {"base", "lung", "mass"} and found.name == "a_nouns_and_phrases"
+    assert set(found.words) - set(expected) == {"base", "lung", "mass"} and found.name == "nouns and phrases of a.txt"
 
 
 def test_phrases_without_sides_units_marks_and_seldom_nouns(monkeypatch, tmp_path, cache):
