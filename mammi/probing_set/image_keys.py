@@ -96,6 +96,8 @@ class ImageKeys:
         memo = self._memos[source.where]
         if extension(name) not in DICOM:
             return None
+        if i in self._seen:
+            return self._seen[i].header
         try:
             stamp = source.stamp(name)
             key, header = memo(name, stamp)
