@@ -1,8 +1,14 @@
-import pytest
+import os
 
+import pytest
+import torch
+
+from mammi.backbone import densenet121
 from mammi.errors import BadInput
 from mammi.overlap import check_apart, seen, warnings
 from mammi.target.training import after
+from run import build
+from tests.test_conf import config
 from tests.tiny import TinySet, TinyTarget
 
 
@@ -64,3 +70,18 @@ def test_a_patient_in_two_splits_is_refused(patients, first, message):
     with pytest.raises(BadInput, match=message):
         check_apart(TinySet(), other, ("validation set", "test set"), ("task.val.split", "task.test.split"))
     check_apart(TinySet(), TinySet(5, 5), ("a", "b"), ("c", "d"))
+
+
+@pytest.fixture(scope="module")
+def paper_target(tmp_path_factory):
+    file = tmp_path_factory.mktemp("weights") / "densenet121.pth"
+    torch.save({"model": densenet121(classes=14).state_dict()}, file)
+    return build(config("target=densenet121_nih14", f"paths.target_weights={file}"), "target")
+
+
+@pytest.mark.skipif("MAMMI_DATA" not in os.environ, reason="MAMMI_DATA names no data folder")
+@pytest.mark.parametrize("split, count, n", [("train", 714, 714), ("[val,test]", 0, 300), ("null", 714, 1014)])
+def test_the_papers_target_on_the_official_splits(split, count, n, paper_target):
+    images = build(config("probing_set=nih14", f"probing_set.split={split}"), "probing_set")
+    assert (seen(paper_target, images), len(images)) == (count, n)
+    assert len(warnings(paper_target, images)) == (count > 0)

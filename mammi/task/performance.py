@@ -30,7 +30,7 @@ def performance(target, val, test, cache, batch_size, seed, out, published=None)
                         positives or negatives of ``test``
     predictions.csv.gz  id, patient, probability (sigmoid of the logit) of each class, of ``test``
     performance.png     ROC curves with the thresholds on them
-    metrics.json        means over the judged classes; ``auroc_low`` and ``auroc_high`` of the mean AUROC
+    metrics.json        means over the judged classes, ``mean_auroc`` with its interval
 
     Returns (DataFrame of performance.csv, metrics).
     """
@@ -94,10 +94,10 @@ def judge(scores, truth, thresholds, classes, patients, seed):
             row |= {"auprc": average_precision_score(positive, values), **at_threshold(values, positive, threshold)}
         table.loc[k, list(row)] = list(row.values())
     table["not_judged"] = reasons
-    facts = {name.replace("auroc_target", "auroc"): value for name, value in facts.items() if name != "labels_judged"}
+    facts = {f"mean_auroc{end}": facts[f"auroc_target{end}"] for end in ("", "_low", "_high")}
     facts |= {"classes": len(classes), "classes_judged": reasons.count(""),
               "classes_not_judged": [name for name, why in zip(classes, reasons) if why],
-              **{name: float(table[name].mean()) for name in MEANS}}
+              **{f"mean_{name}": float(table[name].mean()) for name in MEANS}}
     return table, facts
 
 

@@ -56,17 +56,19 @@ def summarise(table, facts, notes, synthetic, folder):
         left = column == "class"
         shown.add_column(column, justify="left" if left else "right", no_wrap=not left, min_width=5 * (not left))
     for row in table.head(SHOWN).to_dict("records"):
-        numbers = ["", "[dim]not judged[/]"] if row["not_judged"] else _numbers(row)
+        why = row["not_judged"].split(" and ")[0]  # whole in performance.csv
+        numbers = ["", f"[dim]{why}[/]"] if why else _numbers(row)
         shown.add_row(row["label"], str(row["positives"]), *numbers)
-    shown.add_row("mean", "", *_numbers(facts), style="bold")
+    means = {name.removeprefix("mean_"): value for name, value in facts.items() if name.startswith("mean_")}
+    shown.add_row("mean", "", *_numbers(means), style="bold")
     console.print(shown)
     if len(table) > SHOWN:
         console.print(f"... {len(table) - SHOWN} more classes in performance.csv")
     console.print("n positives; 95 % interval over patients; from: the probability that counts as present, chosen on "
                   "the validation set.")
     console.print(f"{facts['images']:,} test images of {facts['patients']:,} patients. {facts['classes_judged']} of "
-                  f"{facts['classes']} classes judged, which have 10 positives and negatives or more: mean AUROC "
-                  f"[bold]{facts['auroc']:.3f}[/] ({facts['auroc_low']:.3f} to {facts['auroc_high']:.3f}).")
+                  f"{facts['classes']} classes judged, the others having below 10 positives or negatives.")
+    console.print(f"Mean AUROC [bold]{means['auroc']:.3f}[/] ({means['auroc_low']:.3f} to {means['auroc_high']:.3f}).")
     if facts.get("published_note"):
         console.print(f"{facts['published_note']}.", highlight=False)
     for note in notes:

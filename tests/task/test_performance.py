@@ -95,8 +95,8 @@ def test_it_is_what_a_loop_over_all_thresholds_gives(tmp_path):
         assert row["specificity"] == pytest.approx(np.mean([s < best for s, t in judged if not t]))
         assert row["auroc_low"] < row["auroc"] < row["auroc_high"] and row["images"] == len(judged) < 120
         assert row["val_positives"] == sum(t for _, t in tried)
-    assert facts["auroc"] == pytest.approx(table["auroc"].mean())
-    assert facts["auroc_low"] < facts["auroc"] < facts["auroc_high"]
+    assert facts["mean_auroc"] == pytest.approx(table["auroc"].mean())
+    assert facts["mean_auroc_low"] < facts["mean_auroc"] < facts["mean_auroc_high"]
 
 
 def test_rare_classes_are_not_judged_but_counted(tmp_path):
@@ -105,7 +105,7 @@ def test_rare_classes_are_not_judged_but_counted(tmp_path):
     assert row["not_judged"] == f"{row['positives']} positives" and 0 < row["positives"] < 10
     assert row[["auroc", "auprc", "sensitivity", "specificity", "f1"]].isna().all()
     assert (facts["classes"], facts["classes_judged"], facts["classes_not_judged"]) == (3, 2, ["Hernia"])
-    assert facts["f1"] == pytest.approx(table["f1"][:2].mean())
+    assert facts["mean_f1"] == pytest.approx(table["f1"][:2].mean())
 
 
 def test_a_class_without_positives_to_choose_on_has_no_threshold(tmp_path):
@@ -115,7 +115,7 @@ def test_a_class_without_positives_to_choose_on_has_no_threshold(tmp_path):
     row = table.set_index("label").loc["Effusion"]
     assert np.isnan(row["threshold"]) and np.isnan(row["f1"]) and np.isnan(row["sensitivity"])
     assert row["auroc"] > .6 and row["not_judged"] == "" and facts["classes_judged"] == 2
-    assert facts["f1"] == table["f1"][1]
+    assert facts["mean_f1"] == table["f1"][1]
     assert (tmp_path / "run" / "thresholds.csv").read_text().splitlines()[1] == "Effusion,"
 
 
@@ -128,7 +128,7 @@ def test_the_order_of_images_changes_nothing(tmp_path):
     shuffled.labels = test.labels[order]
     (a, facts), (b, again) = run(tmp_path / "a", test=test), run(tmp_path / "b", test=shuffled)
     pd.testing.assert_frame_equal(a, b, rtol=1e-12)
-    assert again["auroc_low"] == pytest.approx(facts["auroc_low"])
+    assert again["mean_auroc_low"] == pytest.approx(facts["mean_auroc_low"])
 
 
 def test_what_it_leaves(tmp_path, capsys):
@@ -162,11 +162,11 @@ def test_the_second_time_no_image_is_read_and_the_files_are_the_same(tmp_path):
 
 
 def test_the_shipped_option_on_the_phantom(tmp_path):
-    cfg = config("task=performance", "task.val.limit=250", "task.test.limit=250")
+    cfg = config("task=performance", "task.val.limit=60", "task.test.limit=120", "task.test.boost=1")
     parts = {name: build(cfg, name) for name in ("target", "val", "test", "published")}
     out = RunFolder(tmp_path, choices={"target": "densenet121_nih14"})  # not true, but then the phantom is not NIH's
     _, facts = performance(**parts, cache=Cache(tmp_path / "cache"), batch_size=64, seed=0, out=out)
-    assert facts["auroc"] > .85 and facts["classes_judged"] >= 5 and facts["images_seen_in_training"] == 0
+    assert facts["mean_auroc"] > .8 and facts["classes_judged"] >= 5 and facts["images_seen_in_training"] == 0
     assert facts["published_mean_auroc"] is None
     assert "0.806 over 14 classes and the 25,596 images of nih14/test; not comparable: here are 0" in facts[
         "published_note"]
