@@ -139,20 +139,21 @@ def _passes(evidence, method, prompts, lacking, sample):
     every = any(getattr(part, "needs_every_image", False) for part in (method, evidence.selection))
     reads = lacking["target"]
     least, n, basis = _seen(evidence, every, reads, sample)
+    width = sample.dimensions or len(prompts)
     if not evidence.dissector.embeds:
-        sees, width = n if reads else _missing(lambda: evidence.match(prompts)), len(prompts)
-    elif reads and n < images:  # which ones is not known: as many of them are cached as of all
+        sees = n if reads else _missing(lambda: evidence.match(prompts))
+    elif every:
+        sees = lacking["images"]
+    elif reads:  # which ones is not known: as many of them are cached as of all
         least, sees = (round(lacking["images"] * some / images) for some in (least, n))
-        width = sample.dimensions
     else:
-        sees = _missing(lambda: evidence.image_embeddings(None if every else evidence.positions))
-        width = sample.dimensions
+        sees = _missing(lambda: evidence.image_embeddings(evidence.positions))
     texts = lacking.get("texts", 0)
     decoded = max(sees - reads, 0) if every else sees  # one pass over the images serves both
 
-    def step(compute, of, time, numbers, basis="exact", least=None):
+    def step(compute, of, duration, numbers, basis="exact", least=None):
         least = compute if least is None else min(least, compute)
-        return {"compute": compute, "least": least, "of": of, "basis": basis, "seconds": time,
+        return {"compute": compute, "least": least, "of": of, "basis": basis, "seconds": duration,
                 "bytes": compute * (4 * numbers + KEY)}
 
     return {"target": step(reads, images, reads * (seconds["decode"] + seconds["target"]), len(evidence.neurons)),

@@ -14,7 +14,7 @@ from mammi.task import plan as module
 from mammi.task.annotate import annotate
 from mammi.task.plan import plan
 from mammi.task.plan_view import duration, size
-from tests.tiny import DIMS, NEURONS, WORDS, TinyConcepts, TinyDissector, TinyScorer, TinySet, TinyTarget
+from tests.tiny import ACTIVATIONS, DIMS, NEURONS, WORDS, TinyConcepts, TinyDissector, TinyScorer, TinySet, TinyTarget
 
 METHODS = {"mammi": Mammi(on_nonpositive_max="top1"), "bare": Mammi(template=""), "random": Random(Mammi())}
 
@@ -78,6 +78,13 @@ def test_images_that_are_new_are_counted_alone(tmp_path):
     facts = planned(tmp_path, n=5)
     assert facts["passes"]["target"]["compute"] == 2 and facts["passes"]["texts"]["compute"] == 0
     assert done(tmp_path, n=5)["target"] == 2
+
+
+@pytest.mark.parametrize("selection", [TopK(2), TopK(1), Adaptive(.93), All()])
+def test_another_target_finds_the_dissectors_images_cached(selection, tmp_path):
+    done(tmp_path, selection=All())
+    parts = world(tmp_path, selection=selection) | {"target": Counted(ACTIVATIONS[::-1])}
+    assert counts(plan(**parts, out=RunFolder(tmp_path / "plan"))) == {"target": 5, "dissector": 0, "texts": 0}
 
 
 @pytest.mark.parametrize("selection, least, most", [(TopK(1), 1, 3), (TopK(2), 2, 5)])
