@@ -67,7 +67,9 @@ class ImageKeys:
 
     def headers(self, positions):
         """What the DICOM files among ``positions`` say of themselves; None for other files and for broken ones."""
-        return self._each(self._headers, self._header, positions, "reading DICOM headers")
+        dicoms = [i for i in positions if extension(self._images.place(i)[1]) in DICOM]
+        found = dict(zip(dicoms, self._each(self._headers, self._header, dicoms, "reading DICOM headers")))
+        return [found.get(i) for i in positions]
 
     def _each(self, known, function, positions, what):
         todo = [i for i in dict.fromkeys(positions) if i not in known]
@@ -92,12 +94,10 @@ class ImageKeys:
         return seen
 
     def _header(self, i):
-        source, name = self._images.place(i)
-        memo = self._memos[source.where]
-        if extension(name) not in DICOM:
-            return None
         if i in self._seen:
             return self._seen[i].header
+        source, name = self._images.place(i)
+        memo = self._memos[source.where]
         try:
             stamp = source.stamp(name)
             key, header = memo(name, stamp)

@@ -92,6 +92,8 @@ class Listing:
 
         A listed image may be absent or of another split; any other name is a mistake.
         """
+        if not entries:
+            return {}, ()
         found, lost = {}, []
         listed = {name for entry in self.entries for name in _spellings(entry)}
         for entry in entries:
