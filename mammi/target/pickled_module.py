@@ -21,6 +21,7 @@ NAMED = (*(f"torch.nn.modules.{file}.{name}" for file, names in LAYERS.items() f
          # lists of labels are sometimes NumPy arrays
          *(f"numpy.{name}" for name in ("ndarray", "dtype")),
          *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")))
+PARTS, MOST = ("_parameters", "_buffers", "_modules"), 10_000  # of a module's state; modules in a file
 PERSISTENT = "mammi_inert.class_of"
 
 
@@ -56,18 +57,19 @@ def read(path, classes):
     return state
 
 
-def _tensors(module, path, prefix="", depth=0):
+def _tensors(module, path):
     """Pairs (name, tensor) of a stand-in for a module, named as its state dict would be."""
-    state = getattr(module, "state", None)
-    if not isinstance(state, dict) or depth > 50:
-        raise BadInput(f"{path}: {prefix.rstrip('.') or 'its content'} is no module")
-    for kind in ("_parameters", "_buffers"):
-        for name, value in dict(state.get(kind) or {}).items():
+    todo, seen = [("", module)], 0
+    while todo:
+        prefix, module = todo.pop()
+        state, seen = getattr(module, "state", None), seen + 1
+        parts = [state.get(part) or {} for part in PARTS] if isinstance(state, dict) else [None]
+        if not all(isinstance(part, dict) for part in parts) or seen > MOST:  # a module may hold itself
+            raise BadInput(f"{path}: {prefix.rstrip('.') or 'its content'} is no module")
+        for name, value in [*parts[0].items(), *parts[1].items()]:
             if torch.is_tensor(value):
                 yield f"{prefix}{name}", value.detach()
-    for name, child in dict(state.get("_modules") or {}).items():
-        if child is not None:
-            yield from _tensors(child, path, f"{prefix}{name}.", depth + 1)
+        todo += [(f"{prefix}{name}.", child) for name, child in parts[2].items() if child is not None]
 
 
 def _class_of(_kind, cls, _file, _source):

@@ -32,7 +32,7 @@ class TorchvisionModel(AnyNetwork):
         transform = images_of(own, channels, size, crop_pct, mean, sd, filter)
         its_file = weights is not None and Path(weights).name == _file(published)
         if classes is None and its_file and not new_head:
-            classes = _different(published.meta["categories"])
+            classes = published.meta["categories"]
         options = {"image_size": transform.crop} if model.startswith("vit_") else {}
         if model in ("googlenet", "inception_v3"):  # the published ones change the normalisation themselves
             options |= {"transform_input": its_file, "init_weights": False}
@@ -54,8 +54,3 @@ def _published(known, weights):
 
 def _file(member):
     return member.url.rpartition("/")[2]
-
-
-def _different(names):
-    """``names``, those that occur twice (ImageNet's cranes and maillots) with their number behind."""
-    return [name if names.count(name) == 1 else f"{name} {i}" for i, name in enumerate(names)]

@@ -16,7 +16,8 @@ class ResizeCrop:
               times), one for a grey network (a colour image is shown in grey)
     filter    a name of ``PIL.Image.Resampling``
 
-    Its repr holds all settings and is part of a target's fingerprint. ``range`` is what 8-bit images can become.
+    Sides and corners are rounded as torchvision rounds them. Its repr holds all settings and is part of a target's
+    fingerprint. ``range`` is what 8-bit images can become.
     """
 
     resize: int
@@ -26,15 +27,22 @@ class ResizeCrop:
     filter: str = "BICUBIC"
 
     def __call__(self, image):
-        image = image.convert("RGB" if len(self.mean) == 3 else "L")
+        colour = len(self.mean) == 3 and image.mode != "L"  # grey shown three times is resized once
+        image = image.convert("RGB" if colour else "L")
         short = min(image.size)
         if short != self.resize:
-            size = [max(self.resize, round(side * self.resize / short)) for side in image.size]
+            size = [side * self.resize // short for side in image.size]
             image = image.resize(size, Image.Resampling[self.filter])
-        left, top = ((side - self.crop) // 2 for side in image.size)
+        left, top = (round((side - self.crop) / 2) for side in image.size)
         image = image.crop((left, top, left + self.crop, top + self.crop))
-        x = (np.asarray(image, np.float32).reshape(self.crop, self.crop, -1) / 255 - self.mean) / self.sd
-        return torch.from_numpy(x.astype(np.float32)).permute(2, 0, 1).contiguous()
+        # Only 256 values are normalised; a pixel looks its own up. That takes a tenth of the time on all pixels.
+        values = ((np.arange(256, dtype=np.float32)[:, None] / 255 - self.mean) / self.sd).astype(np.float32)
+        pixels = np.asarray(image).reshape(self.crop, self.crop, -1)
+        return torch.from_numpy(np.stack([values[:, c][pixels[..., c * colour]] for c in range(len(self.mean))]))
+
+    def __repr__(self):
+        return (f"ResizeCrop 2(resize={self.resize}, crop={self.crop}, mean={self.mean}, sd={self.sd}, "
+                f"filter={self.filter!r})")
 
     @property
     def range(self):

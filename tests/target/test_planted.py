@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -68,3 +70,14 @@ def test_controls_are_judged_by_a_name_in_turn():
 def test_bad_input_is_named(make, words):
     with pytest.raises(BadInput, match=words):
         make()
+
+
+def test_masks_may_be_of_different_sizes():
+    """An image twice as large, with each mask pixel four times, says the same; maps are of the smallest size."""
+    same = batch()
+    mixed = [same.masks[0], same.masks[1].repeat(2, 1).repeat(2, 2), same.masks[2].repeat(3, 2)]
+    target = Planted(NAMES, pairs=[["Mass", "Tube"]], random=1)
+    one = target.read(same, ["final"], maps=True)["final"]
+    other = target.read(replace(same, masks=mixed), ["final"], maps=True)["final"]
+    assert np.array_equal(one.pooled, other.pooled) and np.array_equal(one.maps, other.maps)
+    assert one.maps.shape == (3, 5, SIDE, SIDE)
