@@ -3,58 +3,9 @@ from math import erf, sqrt
 
 import numpy as np
 
+from experiments.stand_ins import medclip_shapes as shapes  # noqa: F401
+
 MEAN, SD = .5862785803043838, .27950088968644304
-
-
-def shapes(bert, swin, dim):
-    """{key of the authors' file: shape}, written by transformers 4.24."""
-    found = {"logit_scale": (), "text_model.projection_head.weight": (dim, bert["hidden_size"]),
-             "vision_model.projection_head.weight": (dim, swin["embed_dim"] * 2 ** (len(swin["depths"]) - 1))}
-
-    def linear(name, outputs, inputs, bias=True):
-        found[f"{name}.weight"] = (outputs, inputs)
-        if bias:
-            found[f"{name}.bias"] = (outputs,)
-
-    def norm(name, width):
-        found[f"{name}.weight"] = found[f"{name}.bias"] = (width,)
-
-    top, width, inner = "text_model.model.", bert["hidden_size"], bert["intermediate_size"]
-    found[f"{top}embeddings.position_ids"] = (1, 512)
-    for name, rows in (("word", bert["vocab_size"]), ("position", 512), ("token_type", 2)):
-        found[f"{top}embeddings.{name}_embeddings.weight"] = (rows, width)
-    norm(f"{top}embeddings.LayerNorm", width)
-    for i in range(bert["num_hidden_layers"]):
-        layer = f"{top}encoder.layer.{i}."
-        for name in ("self.query", "self.key", "self.value", "output.dense"):
-            linear(f"{layer}attention.{name}", width, width)
-        norm(f"{layer}attention.output.LayerNorm", width)
-        linear(f"{layer}intermediate.dense", inner, width)
-        linear(f"{layer}output.dense", width, inner)
-        norm(f"{layer}output.LayerNorm", width)
-    linear(f"{top}pooler.dense", width, width)
-
-    top, width, window = "vision_model.model.", swin["embed_dim"], swin["window_size"]
-    found[f"{top}embeddings.patch_embeddings.projection.weight"] = (width, 3, swin["patch_size"], swin["patch_size"])
-    found[f"{top}embeddings.patch_embeddings.projection.bias"] = (width,)
-    norm(f"{top}embeddings.norm", width)
-    for s, (depth, heads) in enumerate(zip(swin["depths"], swin["num_heads"])):
-        for i in range(depth):
-            block = f"{top}encoder.layers.{s}.blocks.{i}."
-            norm(f"{block}layernorm_before", width)
-            found[f"{block}attention.self.relative_position_bias_table"] = ((2 * window - 1) ** 2, heads)
-            found[f"{block}attention.self.relative_position_index"] = (window ** 2, window ** 2)
-            for name in ("self.query", "self.key", "self.value", "output.dense"):
-                linear(f"{block}attention.{name}", width, width)
-            norm(f"{block}layernorm_after", width)
-            linear(f"{block}intermediate.dense", 4 * width, width)
-            linear(f"{block}output.dense", width, 4 * width)
-        if s + 1 < len(swin["depths"]):
-            linear(f"{top}encoder.layers.{s}.downsample.reduction", 2 * width, 4 * width, bias=False)
-            norm(f"{top}encoder.layers.{s}.downsample.norm", 4 * width)
-            width *= 2
-    norm(f"{top}layernorm", width)
-    return found
 
 
 class Plain:
