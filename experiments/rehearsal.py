@@ -4,9 +4,10 @@
     python experiments/rehearsal.py --full              the target sees 224 x 224 pixels, as in the paper
     python experiments/rehearsal.py --images 300 --small
 
-NIH's own file names, labels and boxes, from the data folder (MAMMI_DATA) or from torchxrayvision; the images are made
-up, the networks are of full size (``--small``: a small MedCLIP) with the true key names and random weights. Everything
-lies in outputs/rehearsal and is made once: an interrupted rehearsal goes on where it stopped.
+NIH's own file names, labels and boxes, from the data folder (MAMMI_DATA) or from torchxrayvision. The images are made
+up, and called synthetic: that is all that differs in the loader. The networks are of full size with the true key names
+(``--small``: a small MedCLIP) and random weights. Everything lies in outputs/rehearsal and is made once: an interrupted
+rehearsal goes on where it stopped.
 """
 import argparse
 import gzip
@@ -34,18 +35,17 @@ SMALL = {"bert": {"vocab_size": 28996, "hidden_size": 24, "num_hidden_layers": 3
                   "intermediate_size": 24},
          "swin": {"image_size": 224, "patch_size": 16, "embed_dim": 12, "depths": [1, 1], "num_heads": [2, 4],
                   "window_size": 7}}
-WARNING = "EVERY NUMBER OF THIS RUN IS OF RANDOM WEIGHTS AND MADE-UP IMAGES: only time and memory mean something."
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=IMAGES, help=f"only the first so many (default {IMAGES:,})")
     parser.add_argument("--full", action="store_true", help="the target sees 224 x 224 pixels (hours without a GPU)")
-    parser.add_argument("--small", action="store_true", help="a small MedCLIP, for tests")
+    parser.add_argument("--small", action="store_true", help="a small MedCLIP and no second run, for tests")
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "rehearsal")
     parser.add_argument("overrides", nargs="*", help="more for run.py, such as device=cuda target.layer=penultimate")
     asked = parser.parse_args()
-    print(f"{machine()}\n{WARNING}")
+    print(f"{machine()}\n{stand_ins.WARNING}")
     root, stages = asked.folder.resolve(), []
 
     def stage(name, work):
@@ -57,7 +57,7 @@ def main():
     stage(f"stand-ins: {asked.images:,} images", lambda: pictures(root / "nih14"))
     stage("stand-ins: checkpoints", lambda: networks(root / "models", asked.small))
     options = [*choices(root, asked), *asked.overrides]
-    for name in ("cold, or on from where it stopped", "again: everything is in the cache"):
+    for name in ("cold, or on from where it stopped", "again: everything is in the cache")[:2 - asked.small]:
         stage(f"run.py profile=paper, {name}", lambda: run("run.py", *options))
     last = max((path.parent for path in (root / "rehearsal").rglob("metrics.json")), key=os.path.getmtime)
     stage("mammi report", lambda: run("-m", "mammi", "report", str(last)))
@@ -66,7 +66,7 @@ def main():
     for name, seconds, peak in stages:
         print(f"| {name} | {seconds:.1f} | {'' if peak is None else f'{peak:.2f}'} |")
     print(f"| total | {sum(seconds for _, seconds, _ in stages):.1f} | |")
-    print(f"\n{WARNING}\nRun folder: {last}")
+    print(f"\n{stand_ins.WARNING}\nRun folder: {last}")
 
 
 def tables(folder, n):
@@ -139,6 +139,7 @@ def choices(root, asked):
     """What follows ``run.py``."""
     models = root / "models"
     options = ["profile=paper", "name=rehearsal", f"paths.outputs={root}", f"probing_set.root={root / 'nih14'}",
+               "probing_set._target_=experiments.stand_ins.MadeUp", "probing_set.name=made-up nih14_full",
                f"paths.target_weights={models / 'densenet121.pth'}", f"paths.medclip={_medclip(models, asked.small)}",
                f"paths.medclip_vocab={models / 'vocab.txt'}"]
     if _nouns() is None:

@@ -8,10 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from mammi.files import replacing
+from mammi.probing_set.image_folder import ImageFolder
 
+WARNING = "EVERY NUMBER OF THIS RUN IS OF RANDOM WEIGHTS AND MADE-UP IMAGES: only time and memory mean something."
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 BLOCK = 1000  # images that share a random stream
 SHARE = 6276  # images in a folder: a twelfth of the 75,312
+
+
+class MadeUp(ImageFolder):
+    """The loader of a real set on images that are none: summaries and reports call them synthetic."""
+
+    synthetic = True
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.notes += (WARNING,)
 
 
 def densenet_checkpoint(path, classes=14, seed=0):

@@ -2,6 +2,7 @@ import mmap
 
 import numpy as np
 import pytest
+import torch
 
 from mammi.cache import Cache
 from mammi.errors import BadInput
@@ -10,6 +11,7 @@ from mammi.method.mammi import Mammi
 from mammi.method.random import Random
 from mammi.selection import Adaptive, All, TopK
 from mammi.task.annotate import annotate
+from mammi.types import Batch, Reading
 from tests import tiny
 from tests.tiny import ACTIVATIONS, WORDS, TinyDissector, TinyScorer, TinySet, TinyTarget, evidence, vector
 
@@ -229,3 +231,38 @@ def test_constant_neurons_stop_before_the_dissector_runs(tmp_path):
     with pytest.raises(BadInput, match="no image represents any neuron of final: over 5 images .* constant"):
         Mammi()(evidence(Cache(tmp_path), target=TinyTarget(np.ones((5, 3))), dissector=dissector))
     assert not dissector.images
+
+
+class Many(TinySet):
+    """Images whose rows are made up as they are asked for."""
+
+    def load(self, indices, masks=False):
+        return Batch((None,) * len(indices), tuple(self.ids[i] for i in indices), ())
+
+
+class ManyRead(TinyTarget):
+    def __init__(self):
+        super().__init__(np.zeros((1, 256)))
+
+    def read(self, batch, layers, maps=False):
+        rng = np.random.default_rng(int(batch.ids[0][5:]))
+        return {layer: Reading(torch.from_numpy(rng.standard_normal((len(batch), 256), np.float32)))
+                for layer in layers}
+
+
+def test_memory_grows_with_the_images_only_by_their_names_and_keys(tmp_path, monkeypatch):
+    import tracemalloc
+
+    for name, value in (("cache.LARGE", 2**14), ("cache.SHARD", 2**17), ("selection.BLOCK", 2**17)):
+        monkeypatch.setattr(f"mammi.{name}", value)
+    peaks = []
+    for p in (500, 500, 4000):  # the first one imports and warms up
+        found = evidence(Cache(tmp_path / str(p)), images=Many(p), target=ManyRead())
+        found.batch_size = 64
+        tracemalloc.start()
+        Mammi(why=False)(found)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert found.activations.shape == (p, 256) and found.selected.sum() < 10 * 256
+    matrices = 3500 * (4 * 256 + 256)
+    assert peaks[2] - peaks[1] < .25 * matrices
