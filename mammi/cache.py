@@ -70,7 +70,7 @@ class Cache:
         todo = np.sort(first[lacking[first].any(1)])
         if not len(todo):
             return stores
-        self._tag()
+        self.tag()
         for pattern in np.unique(lacking[todo], axis=0):  # positions that lack the same tables go together
             names = [name for name, lacks in zip(stores, pattern) if lacks]
             for positions, arrays in compute(todo[(lacking[todo] == pattern).all(1)], names):
@@ -85,7 +85,7 @@ class Cache:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if size <= LARGE:
             return np.empty(shape, dtype)
-        self._tag()
+        self.tag()
         with tempfile.TemporaryFile(dir=self.root) as file:
             try:
                 if hasattr(os, "posix_fallocate"):  # a full disk is told here; a write to the array would crash
@@ -105,7 +105,7 @@ class Cache:
         except (ValueError, KeyError, TypeError):
             log.warning("damaged cache entry %s: computing it again", path)
         value = compute()
-        self._tag()
+        self.tag()
         with replacing(path) as part:
             part.write_text(json.dumps({"inputs": inputs, "value": value}))
         return value
@@ -133,7 +133,8 @@ class Cache:
             raise BadInput(f"{self.root} has no {TAG}, so it is no cache of mammi: nothing was deleted")
         shutil.rmtree(self.root)
 
-    def _tag(self):
+    def tag(self):
+        """Mark ``root`` as a cache, so that it may be cleared; makes the folder."""
         if not (self.root / TAG).exists():
             with replacing(self.root / TAG) as part:
                 part.write_text("Signature: 8a477f597d28d172789f06886806bc55\n# mammi: deleting this costs time\n")

@@ -154,8 +154,10 @@ def _voi(values, dataset):
         raise BadInput(f"its window of center {center:g} and width {width:g} shows nothing")
     if shape == "SIGMOID":  # DICOM PS3.3, C.11.2.1.3: 1 / (1 + exp(-4 (x - c) / w)), without overflow
         return (1 + np.tanh(2 * (values - center) / width)) / 2
+    if shape == "LINEAR" and width == 1:
+        return (values > center - 0.5).astype(np.float64)
     if shape == "LINEAR":
-        return ((values - (center - 0.5)) / max(width - 1, 1e-12) + 0.5).clip(0, 1)
+        return ((values - (center - 0.5)) / (width - 1) + 0.5).clip(0, 1)
     return ((values - center) / width + 0.5).clip(0, 1)  # LINEAR_EXACT
 
 

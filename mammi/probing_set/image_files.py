@@ -15,7 +15,7 @@ from mammi.progress import track
 
 VERSION = "decode 1"  # raise it when `decode` gives other pixels: rows computed from the old ones must not be reused
 THREADS = 8
-BLOCK = 1024  # images that threads work on between two steps of the progress bar
+PART = 32  # images that a thread takes at once where there are many
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".dcm", ".dicom")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
@@ -78,8 +78,10 @@ def in_threads(function, items, what=None):
     with ThreadPoolExecutor(THREADS) as pool:
         if what is None:
             return list(pool.map(function, items))
-        starts = track(range(0, len(items), BLOCK), what, BLOCK, len(items))
-        return [result for start in starts for result in pool.map(function, items[start:start + BLOCK])]
+        parts = [items[start:start + PART] for start in range(0, len(items), PART)]
+        steps = track(range(0, len(parts), THREADS), what, PART * THREADS, len(items))
+        return [result for step in steps for done in pool.map(lambda part: list(map(function, part)),
+                                                              parts[step:step + THREADS]) for result in done]
 
 
 def extension(name):

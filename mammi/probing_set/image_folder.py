@@ -1,21 +1,16 @@
 """Your own images: a folder or an archive; with labels, patients, splits, sentences, boxes and masks where known."""
-import re
-
 import numpy as np
 
 from mammi.errors import BadInput
 from mammi.probing_set.base import ProbingSet, spread
-from mammi.probing_set.dicom import years
 from mammi.probing_set.image_files import BROKEN, EXTENSIONS, decode, existing, in_threads
 from mammi.probing_set.image_keys import ImageKeys
 from mammi.probing_set.image_sources import open_images
 from mammi.probing_set.listing import Listing, examples
 from mammi.probing_set.patients import Patients
 from mammi.probing_set.splits import by_folder, by_share, check_patients, check_ways
-from mammi.probing_set.table import UNKNOWN, label_rows, one_hot, open_table, read_split_files
+from mammi.probing_set.table import label_rows, one_hot, open_table, read_facts, read_sentences, read_split_files
 from mammi.types import Batch
-
-NO_FACT = (*UNKNOWN, "unknown")
 
 
 class ImageFolder(ProbingSet):
@@ -118,7 +113,8 @@ class ImageFolder(ProbingSet):
         self.patients, unnamed = patients.checked(first)
         self.splits = tuple(splits[row] or "" for row in first) if any(splits) else ()
         self.notes = (*shared, *dropped, *skipped, *unnamed)
-        self.facts = _facts(table, dict(facts or {}), rows, [seen.header for seen in found] if dicom_facts else None)
+        headers = [seen.header for seen in found] if dicom_facts else ()
+        self.facts = read_facts(table, dict(facts or {}), rows, headers)
 
         if class_folders:
             self.label_names, self.labels = one_hot([[_above(source.paths[i])] for i in chosen], label_names, none,
@@ -128,7 +124,7 @@ class ImageFolder(ProbingSet):
             if names:  # present in any row of the image, else absent in any, else unknown
                 self.label_names, self.labels = names, np.stack([np.fmax.reduce(values[own]) for own in rows])
         if text_columns:
-            self.texts = _sentences(table, rows, text_columns)
+            self.texts = read_sentences(table, rows, text_columns)
         if label_sentences:
             if text_columns or self.labels is None:
                 raise BadInput("probing_set.label_sentences needs labels, and no probing_set.text_columns beside it")
@@ -194,31 +190,9 @@ def _whole(chosen, keys, ids, on_bad_image):
     return [i for i, _ in good], [seen for _, seen in good], [note] if bad else []
 
 
-def _facts(table, columns, rows, headers):
-    """{name: P strings}: the first row of an image that says it, else its DICOM header."""
-    facts = {}
-    for name, column in columns.items():
-        fields = table.column(column, f"probing_set.facts.{name}")
-        facts[name] = [next((fields[row] for row in own if fields[row].lower() not in NO_FACT), "") for own in rows]
-    for name in ("view", "sex", "age"):
-        said = [header[name] if header else "" for header in headers or ()]
-        if any(said):
-            facts[name] = [value or header for value, header in zip(facts.get(name, [""] * len(rows)), said)]
-    if "age" in facts:
-        facts["age"] = map(years, facts["age"])
-    return {name: tuple(values) for name, values in facts.items()}
-
-
 def _above(path):
     parts = path.split("/")
     if len(parts) < 2:
         raise BadInput(f"probing_set.class_folders: {path} lies in no folder that could name its label. Check "
                        "probing_set.images")
     return parts[-2]
-
-
-def _sentences(table, rows, columns):
-    fields = [table.column(column, "probing_set.text_columns") for column in columns]
-    return tuple(tuple(dict.fromkeys(sentence for row in own for column in fields
-                                     for sentence in re.split(r"(?<=[.?!])\s+", column[row]) if sentence))
-                 for own in rows)

@@ -115,7 +115,7 @@ class ImageKeys:
 def writable(memo):
     """Writing below the folder ``memo``, which becomes a cache that can be cleared; BadInput where that fails."""
     try:
-        Cache(memo)._tag()
+        Cache(memo).tag()
         yield
     except OSError as error:
         raise BadInput(f"probing_set.memo={memo}: cannot be written ({error}). Give another folder, or null to read "

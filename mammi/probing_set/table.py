@@ -3,14 +3,17 @@ import ast
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 
 from mammi.errors import BadInput, MissingAsset, near
+from mammi.probing_set.dicom import years
 from mammi.text_files import read_text
 
 UNKNOWN = ("", "nan", "-1", "-1.0")  # -1: 'uncertain' of CheXpert-like tables
+NO_FACT = (*UNKNOWN, "unknown")
 FLAGS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "no": 0.0}
 
 
@@ -167,3 +170,31 @@ def read_split_files(files, folder):
             if split_of.setdefault(image, split) != split:
                 raise BadInput(f"{image} is in two split files: {split_of[image]} and {split}")
     return split_of
+
+
+def read_facts(table, columns, rows, headers):
+    """{name: P strings}: what the first row of an image says that says it, else its DICOM header.
+
+    columns  {name: column}
+    rows     P lists, the numbers of each image's rows
+    headers  P dicts of :func:`mammi.probing_set.dicom.inspect`, None for other files; empty: none is asked
+    """
+    facts = {}
+    for name, column in columns.items():
+        fields = table.column(column, f"probing_set.facts.{name}")
+        facts[name] = [next((fields[row] for row in own if fields[row].lower() not in NO_FACT), "") for own in rows]
+    for name in ("view", "sex", "age"):
+        said = [header[name] if header else "" for header in headers]
+        if any(said):
+            facts[name] = [value or header for value, header in zip(facts.get(name, [""] * len(rows)), said)]
+    if "age" in facts:
+        facts["age"] = map(years, facts["age"])
+    return {name: tuple(values) for name, values in facts.items()}
+
+
+def read_sentences(table, rows, columns):
+    """P tuples of different sentences out of ``columns``, from the P ``rows`` as above."""
+    fields = [table.column(column, "probing_set.text_columns") for column in columns]
+    return tuple(tuple(dict.fromkeys(sentence for row in own for column in fields
+                                     for sentence in re.split(r"(?<=[.?!])\s+", column[row]) if sentence))
+                 for own in rows)

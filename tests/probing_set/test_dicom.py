@@ -71,6 +71,12 @@ def test_windows(shape, center, width, slope, intercept):
     assert np.abs(grey(data) - np.array(expected)).max() <= .5 + 1e-6
 
 
+def test_a_window_of_one_value_is_a_step():
+    for center, expected in ((2048, 0), (2047, 255)):
+        found = dicom(DEEP, bits=12, WindowCenter=center + .5, WindowWidth=1)
+        assert grey(found).ravel().tolist() == [0, 0, 0, expected, 255, 255]
+
+
 def test_a_window_agrees_with_pydicom_and_the_first_of_several_counts():
     from pydicom.pixels import apply_voi_lut
 
