@@ -333,3 +333,18 @@ def test_sentences_from_labels(root):
     assert "not reports of these patients" in images.notes[0]
     with pytest.raises(BadInput, match="needs labels"):
         folder(root, label_sentences=make, labels_column=None)
+
+
+def test_the_yaml_and_the_docstring_name_every_option():
+    import inspect
+    import re
+
+    from omegaconf import OmegaConf
+
+    options = set(inspect.signature(ImageFolder.__init__).parameters) - {"self"}
+    yaml = OmegaConf.load(Path(__file__).resolve().parents[2] / "conf" / "probing_set" / "image_folder.yaml")
+    assert set(yaml) - {"_target_"} == options - {"extensions"}  # a list: its default is the class's
+    assert options <= set(re.findall(r"\w+", ImageFolder.__doc__))
+    assert all(inspect.signature(ImageFolder.__init__).parameters[name].default in (value, inspect.Parameter.empty)
+               or not (value or inspect.signature(ImageFolder.__init__).parameters[name].default)
+               for name, value in OmegaConf.to_container(yaml).items() if name not in ("_target_", "memo"))
