@@ -63,7 +63,7 @@ class ImageFolder(ProbingSet):
                  split=None, shared_patients="error",
                  text_columns=None, label_sentences=None, facts=None, dicom_facts=True, boxes=None, masks=None,
                  template="A medical image of a", limit=None, on_bad_image="error", unmatched="error",
-                 extensions=EXTENSIONS, recursive=True, memo=None, name=None, dataset=""):
+                 extensions=None, recursive=True, memo=None, name=None, dataset=""):
         for option, value, allowed in (("on_bad_image", on_bad_image, ("error", "skip")),
                                        ("unmatched", unmatched, ("error", "drop")),
                                        ("shared_patients", shared_patients, ("error", "note"))):
@@ -75,7 +75,7 @@ class ImageFolder(ProbingSet):
             raise BadInput("give probing_set.class_folders or labels by column, not both")
         check_ways(split_column=split_column, split_files=split_files, split_folders=split_folders,
                    split_shares=split_shares)
-        base, aliases = existing(root, folder), dict(aliases or {})
+        base, aliases, extensions = existing(root, folder), dict(aliases or {}), tuple(extensions or EXTENSIONS)
         source, called = open_images(base, images, extensions, recursive, memo)
         wanted = (split,) if isinstance(split, str) else tuple(split or ())
         self.name = (name or called) + (f" ({'+'.join(wanted)})" if wanted else "")

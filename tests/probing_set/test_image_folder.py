@@ -343,7 +343,7 @@ def test_the_yaml_and_the_docstring_name_every_option():
 
     options = set(inspect.signature(ImageFolder.__init__).parameters) - {"self"}
     yaml = OmegaConf.load(Path(__file__).resolve().parents[2] / "conf" / "probing_set" / "image_folder.yaml")
-    assert set(yaml) - {"_target_"} == options - {"extensions"}  # a list: its default is the class's
+    assert set(yaml) - {"_target_"} == options
     assert options <= set(re.findall(r"\w+", ImageFolder.__doc__))
     assert all(inspect.signature(ImageFolder.__init__).parameters[name].default in (value, inspect.Parameter.empty)
                or not (value or inspect.signature(ImageFolder.__init__).parameters[name].default)
