@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mammi import cache
+from mammi import cache, shards
 from mammi.cache import Cache
 from mammi.errors import BadInput
 from mammi.files import digest, replacing
+from mammi.shards import Table
 
 KEYS = [digest(i) for i in range(6)]
 
@@ -69,7 +70,7 @@ def test_damaged_shard_is_recomputed(tmp_path, monkeypatch, damage, joined, capl
     calls = []
     with monkeypatch.context() as patch:
         if not joined:
-            patch.setattr(cache, "SHARD", 0)
+            patch.setattr(shards, "SHARD", 0)
         Cache(tmp_path).rows({"rows": {}}, KEYS, table(calls))
     shard = sorted(tmp_path.rglob("*.npz"))[0]
     content = bytearray(shard.read_bytes())
@@ -81,9 +82,7 @@ def test_damaged_shard_is_recomputed(tmp_path, monkeypatch, damage, joined, capl
 
 
 def test_shards_that_are_damaged_at_every_attempt_are_told(tmp_path, monkeypatch):
-    from mammi.cache import _Table
-
-    monkeypatch.setattr(_Table, "take", lambda *_: (_ for _ in ()).throw(cache._Gone))
+    monkeypatch.setattr(Table, "take", lambda *_: (_ for _ in ()).throw(shards.Gone))
     with pytest.raises(BadInput, match="cannot be read back, 5 times.*Check the disk"):
         Cache(tmp_path).rows({"rows": {}}, KEYS, table([]))
 
@@ -100,7 +99,7 @@ def test_small_shards_are_joined_when_the_computation_ends(tmp_path):
 
 def test_joined_shards_stay_within_their_limit(tmp_path, monkeypatch):
     keys = [digest(i) for i in range(400)]
-    monkeypatch.setattr(cache, "SHARD", 8000)
+    monkeypatch.setattr(shards, "SHARD", 8000)
     Cache(tmp_path).rows({"rows": {}}, keys, table([]))
     sizes = [path.stat().st_size for path in tmp_path.rglob("*.npz")]
     assert 3 < len(sizes) < 20 and max(sizes) <= 8000, "200 shards of two rows each before"
@@ -109,8 +108,6 @@ def test_joined_shards_stay_within_their_limit(tmp_path, monkeypatch):
 
 
 def test_a_crash_while_joining_loses_nothing(tmp_path, monkeypatch):
-    from mammi.cache import _Table
-
     def killed(path, **_):
         if not path.name.startswith("."):
             raise KeyboardInterrupt
@@ -123,27 +120,25 @@ def test_a_crash_while_joining_loses_nothing(tmp_path, monkeypatch):
     assert len(list(tmp_path.rglob("*.npz"))) == 4, "the joined shard and the three it was made of"
     rows = Cache(tmp_path).rows({"rows": {}}, KEYS, table(calls))["rows"]
     assert rows[:, 0].tolist() == [0, 1, 2, 3, 4, 5] and len(calls) == 6
-    _Table(tmp_path, "rows", {}).join()
-    assert len(list(tmp_path.rglob("*.npz"))) == 1 and len(_Table(tmp_path, "rows", {}).shards[0][1]) == 6
+    Table(tmp_path, "rows", {}).join()
+    assert len(list(tmp_path.rglob("*.npz"))) == 1 and len(Table(tmp_path, "rows", {}).shards[0][1]) == 6
     assert Cache(tmp_path).rows({"rows": {}}, KEYS, table(calls))["rows"][5, 0] == 5 and len(calls) == 6
 
 
 def test_shards_that_another_process_joins_meanwhile_are_found_again(tmp_path, monkeypatch):
-    from mammi.cache import _Table
-
     calls = []
     with monkeypatch.context() as patch:
-        patch.setattr(_Table, "join", lambda self: None)
+        patch.setattr(Table, "join", lambda self: None)
         Cache(tmp_path).rows({"rows": {}}, KEYS, table(calls))
-    take, asked = _Table.take, []
+    take, asked = Table.take, []
 
     def late(self, keys, empty):
         asked.append(len(self.shards))
         if len(asked) == 1:
-            _Table(tmp_path, "rows", {}).join()  # what this table has listed is gone
+            Table(tmp_path, "rows", {}).join()  # what this table has listed is gone
         return take(self, keys, empty)
 
-    monkeypatch.setattr(_Table, "take", late)
+    monkeypatch.setattr(Table, "take", late)
     rows = Cache(tmp_path).rows({"rows": {}}, KEYS, table(calls))["rows"]
     assert rows[:, 0].tolist() == [0, 1, 2, 3, 4, 5] and len(calls) == 6 and asked == [3, 1]
 

@@ -253,7 +253,7 @@ class ManyRead(TinyTarget):
 def test_memory_grows_with_the_images_only_by_their_names_and_keys(tmp_path, monkeypatch):
     import tracemalloc
 
-    for name, value in (("cache.LARGE", 2**14), ("cache.SHARD", 2**17), ("selection.BLOCK", 2**17)):
+    for name, value in (("cache.LARGE", 2**14), ("shards.SHARD", 2**17), ("selection.BLOCK", 2**17)):
         monkeypatch.setattr(f"mammi.{name}", value)
     peaks = []
     for p in (500, 500, 4000):  # the first one imports and warms up

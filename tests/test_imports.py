@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Low modules: values, files, words, generators. Each may import what stands before it.
 LOW = ("errors", "offline", "types", "files", "text_files", "progress", "download", "prefetch", "overlap", "reports",
-       "openi", "lemma", "synonyms", "selection", "matching", "text_encoder", "phantom", "backbone", "cache")
+       "openi", "lemma", "synonyms", "selection", "matching", "text_encoder", "phantom", "backbone", "shards", "cache")
 OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation")
 STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices", "outputs")
 MAY_IMPORT = {
