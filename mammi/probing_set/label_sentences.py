@@ -21,8 +21,8 @@ class LabelSentences:
     """``k`` sentences per image: own wording, short prompts, and sentences of Open-i reports that assert a label.
 
     phrases  {label: noun phrases that say it}, one for each label of the set, and for ``No Finding`` where an image
-             has none of them. Names that must stay unseen are left out of them; the stems in ``withhold`` are filtered from the
-             Open-i sentences, too
+             has none of them. Names that must stay unseen are left out of them; the stems in ``withhold`` are filtered
+             from the Open-i sentences, too
     own, prompts, openi  shares; they sum to 1. Half the prompts carry the set's template. Without ``openi`` the reports
              are not read
     seed     an image's sentences depend on it and on the image's bytes, not on the other images
