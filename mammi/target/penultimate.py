@@ -61,6 +61,10 @@ def find(network, x, head=None, prefix=None):
     try:
         with torch.no_grad():
             result = network(x)
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
+        raise BadInput(f"the network {type(network).__name__} cannot take an image of shape {tuple(x.shape[1:])} "
+                       f"(channels, height, width): {str(error).partition(chr(10))[0][:200]}. Choose target.size and "
+                       "as many numbers for target.mean and target.sd as it has channels") from error
     finally:
         for hook in hooks:
             hook.remove()

@@ -81,3 +81,10 @@ def test_networks_that_are_no_classifiers_are_refused(out, head, words):
     network.unused = nn.Linear(2, 2)
     with pytest.raises(BadInput, match=words):
         find(network.eval(), noise(16, 1), head)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("network", [Small(), nn.LSTM(3, 3), nn.Linear(3, 3), nn.Module()])
+def test_networks_that_cannot_take_the_image_are_refused(network):
+    with pytest.raises(BadInput, match=r"cannot take an image of shape \(3, 64, 64\).*target.size"):
+        find(network.eval(), noise())
