@@ -26,7 +26,7 @@ def auroc_picture(table, facts, images, path):
     ax.set(yticks=at, xlabel="AUROC, 95 % interval over patients", xlim=(0, 1))
     ax.set_yticklabels([f"{row.label} ({row.positives})" for row in judged.itertuples()])
     verdicts = "; ".join(f"{what}: {facts[f'target_beats_{name}']}" for name, what in CONTROLS.items())
-    ax.set_title(f"{images}, {facts['images']} images. Target beats {verdicts}", fontsize=8)
+    fig.suptitle(f"{images}, {facts['images']} images\nTarget beats {verdicts}", fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
     fig.legend(fontsize=7, loc="lower center", ncols=2, frameon=False)
     fig.tight_layout(rect=(0, .08, 1, 1))
