@@ -114,3 +114,16 @@ def test_your_own_images_and_words_as_written(tmp_path):
     words = next(line for line in RUNS if "concept_set=text_file" in line)
     call(words.replace("words.txt", str(tmp_path / "words.txt")), out, "probing_set.limit=100")
     assert len(list(tmp_path.rglob("metrics.json"))) == 2
+
+
+@pytest.mark.parametrize("task, more, leaves", [
+    ("layers", [], "layers.csv"), ("plan", ["probing_set.limit=40"], "plan.json"),
+    ("performance", ["task.val.limit=400", "task.test.limit=400"], "performance.csv"),
+    ("concepts", ["concept_set.min_count=1"], "words.txt")])
+def test_what_goes_before_a_run_as_written(tmp_path, task, more, leaves):
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    (reports / "1.txt").write_text("There is a small left pleural effusion. No pneumothorax.")
+    line = next(line for line in RUNS if f"task={task}" in line)
+    call(line.replace("REPORTS", str(reports)), f"paths.outputs={tmp_path / 'out'}", *more)
+    assert len(list((tmp_path / "out").rglob(leaves))) == 1
