@@ -53,7 +53,8 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     path, card = _fitted(cache, "dissector", inputs, train, val, seed, out, lambda there: fit_dissector(
         dissector, train, val, there, seed=seed, **fit["dissector"]))
     dissector.module.fill(read(path), path)
-    dissector.withheld, dissector.notes = tuple(card["withheld"]), train.notes
+    dissector.withheld = tuple(card["withheld"])
+    dissector.notes = tuple(note for note in train.notes if note not in probing_set.notes)
     out.json("dissector_card.json", card)
 
     facts, words = {}, []

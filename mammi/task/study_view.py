@@ -5,6 +5,7 @@ from mammi.files import replacing
 
 SCORERS = {"target": ("target", "#2a9d5c"), "twin": ("random-weight twin", "#8a8a8a"),
            "brightness": ("mean brightness", "#d08c2a"), "dissector": ("dissector, zero-shot", "#4a6fa5")}
+NAME_WIDTH = 16  # columns of the terminal for a label or a word; longer ones are cut
 CONTROLS = {"twin": "its random-weight twin", "brightness": "the mean brightness of an image"}
 
 
@@ -44,7 +45,8 @@ def summarise(table, facts, notes, folder):
     shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     for column, width in (("label", 0), ("n", 3), ("target", 12), ("twin", 4), ("grey", 4), ("dissect.", 8),
                           ("word", 0), ("twin's", 0)):
-        shown.add_column(column, justify="right" if width else "left", min_width=width or None, no_wrap=True)
+        shown.add_column(column, justify="right" if width else "left", min_width=width or None, no_wrap=True,
+                         max_width=width or NAME_WIDTH)
     for row in [*table.to_dict("records"), {"label": "mean", **facts}]:
         words = [row.get(f"top_concept_{name}") for name in ("target", "twin")]
         shown.add_row(row["label"], str(row.get("positives", "")), _short(row, "auroc_target"),
