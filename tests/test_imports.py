@@ -17,7 +17,7 @@ MAY_IMPORT = {
     **{unit: set(LOW) for unit in (*OPTIONS, *STORY)},
     "diff": {*LOW, "report"},
     "manifest": {"errors", "text_files"},
-    "assets": {"manifest", "download", "errors"},
+    "assets": {"manifest", "download", "files", "errors"},
     "assets_view": {"errors"},
     "diff_view": {"diff", "report"},
     "task": {*LOW, *OPTIONS, *STORY},

@@ -3,7 +3,6 @@
 What the MedCLIP package does to a text and an image, on the authors' ViT checkpoint but without the package: nothing is
 downloaded, no CUDA device and no old version of transformers is needed.
 """
-import hashlib
 import io
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ from transformers import BertTokenizer
 from mammi.dissector.base import Dissector
 from mammi.dissector.medclip_checkpoint import BERT, SOURCE, SWIN, towers
 from mammi.errors import BadInput, MissingAsset, near
-from mammi.files import digest
+from mammi.files import digest, hash_of
 from mammi.progress import track
 
 VERSION = "MedCLIP 1"  # raise it when the same files and input give another embedding
@@ -59,9 +58,7 @@ class MedCLIP(Dissector):
 
     @cached_property
     def fingerprint(self):
-        with open(self.weights, "rb") as file:
-            weights = hashlib.file_digest(file, "sha256").hexdigest()
-        return digest(VERSION, weights, self.vocabulary.read_bytes(), repr(self.preprocess))
+        return digest(VERSION, hash_of(self.weights), self.vocabulary.read_bytes(), repr(self.preprocess))
 
     @torch.no_grad()
     def embed_images(self, batch):
