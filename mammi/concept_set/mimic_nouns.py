@@ -15,7 +15,6 @@ URL = ("https://raw.githubusercontent.com/ailab-kyunghee/MAMMI/658151209c3127f01
        "dataset/concept_set/nouns.txt")
 SHA256 = "f35b1f19b0ae5b813ef2be880371be8c25febebef0267914d241d80b0214d69e"  # of the words, joined by "\n": the file
 PLACES = ("concepts/mimic_nouns.txt", "mimic_nouns.txt", "nouns.txt")
-DOWNLOADED = "mimic_nouns.txt"
 SOURCE = "nouns of MIMIC-CXR reports (github.com/ailab-kyunghee/MAMMI, MIT)"
 LARGEST = 1_000_000  # bytes; the list has 12,041
 WAYS = ("Next: set paths.data (or MAMMI_DATA) to a folder with concepts/mimic_nouns.txt; or concept_set.path=FILE; or "
@@ -25,7 +24,7 @@ WAYS = ("Next: set paths.data (or MAMMI_DATA) to a folder with concepts/mimic_no
 class MimicNouns(ConceptSet):
     """The list is looked for in this order: ``path``, below ``data``, an earlier download, a download.
 
-    data       folder of your files (``paths.data``), or None; looks for ``PLACES`` below it
+    data       folder of your files (``paths.data``), or None; looks for ``PLACES`` below it, as below ``downloads``
     path       a file of yours; a list that is not the authors' is taken too, and its name says so
     download   fetch the list from the authors' repository
     downloads  folder that keeps it; the cache's when not given. Where it is given, a list that is nowhere is told when
@@ -59,7 +58,7 @@ class MimicNouns(ConceptSet):
         downloads = self.downloads or cache.root / "downloads"
         path = self._found(downloads)
         if path is None and self.download:
-            path = self._fetch(downloads / DOWNLOADED)
+            path = self._fetch(downloads / PLACES[0])
         if path is None:
             concepts = self.stand_in.load(cache)
             name = f"{concepts.name} (stand-in for {self.name})"
@@ -76,10 +75,10 @@ class MimicNouns(ConceptSet):
         """The file, or None where a download or a stand-in may take its place; else :class:`MissingAsset`."""
         if self.data and not self.data.is_dir():  # a slip, not a reason for a stand-in
             raise MissingAsset(f"paths.data={self.data} is no folder. {WAYS}")
-        places = [self.data / place for place in PLACES] if self.data else []
-        for path in (*places, downloads / DOWNLOADED):
-            if path.is_file():
-                return path
+        for folder in filter(None, (self.data, downloads)):
+            for place in PLACES:
+                if (path := folder / place).is_file():
+                    return path
         if self.download or self.stand_in is not None:
             return None
         looked = f"looked for {', '.join(PLACES)} below {self.data}" if self.data else "paths.data is not set"
@@ -89,7 +88,8 @@ class MimicNouns(ConceptSet):
         try:
             fetch(self.url, path, self.sha256, largest=LARGEST)
         except (MissingAsset, BadInput) as error:
-            raise type(error)(f"the download of the MIMIC nouns failed: {error}. {WAYS}") from error
+            reason = str(error).partition(" Next: ")[0].rstrip(".")
+            raise type(error)(f"the download of the MIMIC nouns failed: {reason}. {WAYS}") from error
         log.info("downloaded the MIMIC nouns to %s", path)
         return path
 

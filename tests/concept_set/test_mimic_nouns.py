@@ -82,7 +82,18 @@ def test_download_is_checked_kept_and_used_again(tmp_path, cache):
     there.unlink()
     assert nouns(stand_in=OpenI(), stand_ins=True).load(cache).words == WORDS  # once fetched it is found
     assert nouns(downloads=cache.root / "downloads").load(cache).words == WORDS
-    assert [p.name for p in (cache.root / "downloads").iterdir()] == ["mimic_nouns.txt"]
+    assert [p for p in (cache.root / "downloads").rglob("*") if p.is_file()] == [cache.root / "downloads" / PLACES[0]]
+
+
+def test_what_the_assets_command_downloads_is_found(tmp_path, cache):
+    from mammi.assets import Shelf
+    from mammi.manifest import Manifest
+
+    shelf = Shelf(Manifest(), [f"paths.cache={cache.root}", "paths.data="])
+    asset = shelf.manifest.asset("mimic_nouns")
+    put(shelf._folder(asset.also) / asset.files[0].names[0])  # the path that `--get mimic_nouns` writes
+    assert shelf.state("mimic_nouns") == "ready"
+    assert nouns(downloads=cache.root / "downloads").load(cache).words == WORDS
 
 
 @pytest.mark.fault
