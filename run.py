@@ -34,7 +34,7 @@ def main(cfg):
             raise BadInput(f"task.{unknown[0]}: {task.__name__} has no such option. {near(unknown[0], asked)}")
         task(**build_all(cfg, asked))
     except KeyboardInterrupt:
-        print("\nInterrupted. What was computed is in the cache: the same command goes on from there.", file=sys.stderr)
+        print("\nInterrupted. What was finished is in the cache: the same command goes on from there.", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         sys.exit(teach(error))

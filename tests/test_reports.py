@@ -6,6 +6,7 @@ import random
 import re
 import string
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_columns_by_name(tmp_path):
         read_reports(path, columns={"subject": "key"})
 
 
-def test_content_knows_bytes_not_names(tmp_path):
+def test_content_knows_bytes_and_names_but_not_the_folder_s(tmp_path):
     made.files(tmp_path / "a", made.named("text"))
     before = content(tmp_path / "a")
     (tmp_path / "a").rename(tmp_path / "b")
@@ -131,6 +132,18 @@ def test_content_knows_bytes_not_names(tmp_path):
     assert content(tmp_path / "b") == before
     (tmp_path / "b" / "deep" / "0.txt").write_text("Other.")
     assert content(tmp_path / "b") != before
+
+
+def test_content_differs_where_the_same_bytes_are_read_otherwise(tmp_path):
+    """A cache key that forgot the names would give a table the words of the plain list it was copied from."""
+    lines, table = tmp_path / "r.txt", tmp_path / "r.csv"
+    for path in (lines, table):
+        path.write_text("text\nEffusion.\n")
+    assert [r.text for r in read_reports(lines)] != [r.text for r in read_reports(table)]
+    assert content(lines) != content(table) == content(table.rename(tmp_path / "other.csv"))
+    plain_text = made.files(tmp_path / "a", {"1.txt": made.mimic(*made.REPORTS[0])})
+    same = made.files(tmp_path / "b", {"s50000001.txt": made.mimic(*made.REPORTS[0])})
+    assert read_reports(plain_text)[0].text != read_reports(same)[0].text and content(plain_text) != content(same)
 
 
 def fault_latin(folder):
@@ -183,6 +196,26 @@ def fault_short_row(folder):
     return folder / "a.csv"
 
 
+def fault_semicolons(folder):
+    (folder / "a.csv").write_text("id;text\n1;Effusion, small.\n")
+    return folder / "a.csv"
+
+
+def fault_no_header(folder):
+    (folder / "a.csv").write_text("")
+    return folder / "a.csv"
+
+
+def fault_password(folder):
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("1.txt", "Effusion.")
+    data = bytearray((folder / "a.zip").read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # the bit that says "encrypted", in both headers
+        data[data.index(mark) + flags] |= 1
+    (folder / "a.zip").write_bytes(data)
+    return folder / "a.zip"
+
+
 def fault_only_pictures(folder):
     made.files(folder / "r", {"a.png": "x", "annotation.json": "{}"})
     return folder / "r"
@@ -212,6 +245,9 @@ def fault_cut_xml(folder):
     (fault_columns, r"which column holds the text\? Its columns: Nr, Befund. Next: concept_set\.columns\.text=COLUMN"),
     (fault_commas, r"line 2: more fields than the 2 columns.*quotation marks"),
     (fault_short_row, r"line 2: fewer fields than the 2 columns"),
+    (fault_semicolons, r"separated by semicolons. Next: save it with commas"),
+    (fault_no_header, r"a\.csv is empty; expected a first line with the names"),
+    (fault_password, r"cannot be unpacked: .*password.*unpack it yourself"),
     (fault_only_pictures, r"holds 0 reports: .*There is a\.png, annotation\.json.*or the \.csv or \.json file itself"),
     (fault_empty, r"holds 0 reports: .*There is nothing"),
     (fault_mixed, r"1 \.txt and 1 \.xml files.*concept_set\.kind=text or concept_set\.kind=openi"),
@@ -223,6 +259,17 @@ def test_what_cannot_be_read_is_refused(tmp_path, fault, message):
 
 
 @pytest.mark.fault
+@pytest.mark.fault
+def test_options_that_would_do_nothing_are_refused(tmp_path):
+    (tmp_path / "r.txt").write_text("Effusion.")
+    with pytest.raises(BadInput, match=r"columns\.text is for tables.*r\.txt.*leave it out, or concept_set\.kind=csv"):
+        read_reports(tmp_path / "r.txt", columns={"id": None, "text": "Befund"})
+    with pytest.raises(BadInput, match=r"columns\.id is for tables.*leave it out$"):
+        read_reports(made.files(tmp_path / "f", {"1.txt": "Effusion."}), columns={"id": "Nr"})
+    with pytest.raises(BadInput, match=r"splits=\[\]: no split is named"):
+        read_reports(tmp_path / "r.txt", splits=[])
+
+
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
     with pytest.raises(BadInput, match=r"no column 'befund' \(concept_set\.columns\.text\). Did you mean Befund\? Its "
                                        "columns: Nr, Befund"):

@@ -44,9 +44,11 @@ class FromReports(ConceptSet):
         """Texts of the reports; those without are named in the log."""
         reports = self.reports()
         empty = [report.id for report in reports if not report.text]
+        if not reports:
+            raise BadInput(f"{self.path} holds no report. Expected at least one line or row of text")
         if len(empty) == len(reports):
-            raise BadInput(f"{self.path or self.name} holds {len(reports)} reports and no sentence in them. Expected "
-                           f"text, under the headings {' or '.join(self._how['sections'])} in Open-i's .xml files "
+            raise BadInput(f"{self.path or self.name}: there is no text in any of the {len(reports)} reports. In "
+                           f"Open-i's .xml files it is looked for under {' and '.join(self._how['sections'])} "
                            "(concept_set.sections)")
         if empty:
             log.log(logging.WARNING if self.path else logging.INFO, "%d of %d reports have no text: %s%s", len(empty),

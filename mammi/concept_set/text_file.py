@@ -25,7 +25,7 @@ class TextFile(ConceptSet):
         self.source = source or f"file {self.path.name}"
 
     def load(self, cache=None):
-        if self.path.suffix.lower() == ".csv":
+        if self.path.name.lower().removesuffix(".gz").endswith(".csv"):
             words, groups, dropped = _table(self.path)
         else:
             (words, dropped), groups = word_list(self.path), ()

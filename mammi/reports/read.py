@@ -27,26 +27,31 @@ def read_reports(path, kind=None, sections=SECTIONS, splits=None, columns=None):
     path = _there(path)
     if kind is not None and kind not in KINDS:
         raise BadInput(f"concept_set.kind={kind} is no kind of reports. {near(str(kind), KINDS)}")
+    columns = {key: column for key, column in (columns or {}).items() if column is not None}
     sections = tuple(name.upper() for name in ([sections] if isinstance(sections, str) else sections))
     if path.is_dir() or path.name.lower().endswith(ARCHIVES):
         reports = read_separate(path, kind, sections)
     else:
         kind = kind or _kind(path)
-        if kind in ENDINGS:
+        if kind == "csv":
+            reports = read_table(path, columns)
+        elif kind in ENDINGS:
             reports = [parse(path.name, read_text(path), kind, sections)]
         else:
-            reports = {"lines": read_lines, "csv": read_table, "r2gen": read_annotation}[kind](
-                path, *[columns or {}] * (kind == "csv"))
+            reports = {"lines": read_lines, "r2gen": read_annotation}[kind](path)
+    if columns and kind != "csv":
+        raise BadInput(f"concept_set.columns.{next(iter(columns))} is for tables, and {path} is not read as one. Next: "
+                       f"leave it out{', or concept_set.kind=csv' * path.is_file()}")
     reports = tuple(dict.fromkeys(reports))
     return reports if splits is None else _of(splits, reports, path)
 
 
 def content(path):
-    """Hash of all the bytes that :func:`read_reports` may read at ``path``, whatever the folder is called."""
+    """Hash of all that :func:`read_reports` goes by at ``path``: bytes, suffixes, names below a folder, not its own."""
     path = _there(path)
     if not path.is_dir():
-        return digest(path.read_bytes())
-    return digest(*(digest(file.read_bytes()) for file in sorted(path.rglob("*"))
+        return digest([suffix.lower() for suffix in path.suffixes], path.read_bytes())
+    return digest(*((file.relative_to(path).as_posix(), digest(file.read_bytes())) for file in sorted(path.rglob("*"))
                     if file.suffix.lower() in ENDINGS.values() and file.is_file()))
 
 
@@ -67,6 +72,8 @@ def _kind(path):
 
 def _of(splits, reports, path):
     splits = [splits] if isinstance(splits, str) else list(splits)
+    if not splits:
+        raise BadInput("concept_set.splits=[]: no split is named. Next: name one, or null for all reports")
     there = list(dict.fromkeys(report.split for report in reports if report.split))
     if not there:
         raise BadInput(f"concept_set.splits={splits}: the reports in {path} name no split. Next: leave it out, or name "

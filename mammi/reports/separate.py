@@ -18,6 +18,8 @@ ENDINGS = {"text": ".txt", "mimic": ".txt", "openi": ".xml"}
 MIMIC = re.compile(r"(?:^|/)(?:(p\d{8})/)?(s\d{8})\.txt$")
 HEADING = re.compile(r"^[ \t]*([A-Z][A-Z /()&,-]*):", re.M)  # "FINDINGS:", "FINDINGS AND IMPRESSION:"
 BLANK_LINE = re.compile(r"\n\s*\n")
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError)
+LOCKED = (RuntimeError, NotImplementedError)                 # zipfile's, of a password or an unknown compression
 HIDDEN = (".", "__MACOSX")                                   # what macOS and editors leave behind
 
 
@@ -64,9 +66,11 @@ def _files(path):
             with tarfile.open(path) as archive:
                 yield _visible({member.name: partial(_bytes, archive, member)
                                 for member in archive if member.isfile()})
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError) as error:
+    except BROKEN as error:
         kind = "a folder that can be read" if path.is_dir() else "a whole archive"
         raise BadInput(f"{path} is not {kind}: {error}. Next: fetch it again") from error
+    except LOCKED as error:
+        raise BadInput(f"{path} cannot be unpacked: {error}. Next: unpack it yourself, then give the folder") from error
 
 
 def _bytes(archive, member):

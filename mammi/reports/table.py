@@ -28,6 +28,10 @@ def read_table(path, columns):
     reports = []
     try:
         header = rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        if not header:
+            raise BadInput(f"{path} is empty; expected a first line with the names of the columns")
+        if len(header) == 1 and ";" in header[0]:
+            raise BadInput(f"{path}: its columns are separated by semicolons. Next: save it with commas")
         texts, others = _columns(path, header, columns)
         for number, row in enumerate(rows, 1):
             if None in row or None in row.values():
@@ -43,7 +47,7 @@ def read_table(path, columns):
 
 def _columns(path, header, columns):
     """(columns of the text, {"id", "patient", "split": column} of those that are there): as given, or as usual."""
-    there = f"Its columns: {', '.join(header) or 'none'}"
+    there = f"Its columns: {', '.join(header)}"
     for key, given in columns.items():
         if key not in ("text", *OTHERS):
             raise BadInput(f"concept_set.columns.{key}: there are columns.text, .id, .patient and .split")

@@ -8,7 +8,7 @@ from mammi.reports import captions
 from mammi.synonyms import load_synonyms
 
 SHOWN = 30  # words of the picture
-LEVELS = {"": "as they stand", "_lemma": "in the singular", "_synonym": "or a synonym of theirs"}
+LEVELS = {"": "as they stand", "_lemma": "in the singular", "_synonym": "with synonyms"}
 NO_REPORTS = "these words come from no reports here: no frequencies, no captions"
 
 
@@ -116,9 +116,10 @@ def summarise(found, metrics, left_out, folder):
             some = sorted((row for row in left_out or () if row[1] == why), key=lambda row: (-row[2], row[0]))
             table.add_row(why, f"{count:,}", ", ".join(f"{word} ({n:,})" for word, _, n in some[:3]))
         console.print(table)
-    for level, words in metrics["missing_labels"].items():
-        console.print(f"NIH labels among the words, {LEVELS[level]}: {metrics[f'labels_in_set{level}']} of "
-                      f"{metrics['labels']}{'; not ' * bool(words)}{', '.join(words)}", highlight=False, soft_wrap=True)
+    there = ", ".join(f"{metrics[f'labels_in_set{level}']} {how}" for level, how in LEVELS.items())
+    never = metrics["missing_labels"]["_synonym"]
+    console.print(f"Of the {metrics['labels']} NIH labels among the words: {there}"
+                  f"{'. In no form: ' * bool(never)}{', '.join(never)}", highlight=False, soft_wrap=True)
     files = "words.txt, concepts.csv" + ", dropped.csv" * (left_out is not None) + \
         ", captions.txt" * ("captions" in metrics)
-    console.print(f"Written: {files}, metrics.json in {folder}", soft_wrap=True)
+    console.print(f"Written: {files}, metrics.json in {folder}", soft_wrap=True, highlight=False)

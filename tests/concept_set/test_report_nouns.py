@@ -240,7 +240,7 @@ def test_bad_reports(tmp_path, cache):
     with pytest.raises(BadInput, match=r"a\.xml is not XML"):
         ReportNouns(tmp_path / "x").load(cache)
     (tmp_path / "x" / "a.xml").write_text(made.xml(indication="Cough. Fever."))
-    with pytest.raises(BadInput, match="1 reports and no sentence.*FINDINGS"):
+    with pytest.raises(BadInput, match="no text in any of the 1 reports.*FINDINGS"):
         ReportNouns(tmp_path / "x").load(cache)
     (tmp_path / "a.tgz").write_bytes(b"no archive")
     with pytest.raises(BadInput, match=r"a\.tgz is not a whole archive"):

@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,11 @@ def test_table_carries_categories(tmp_path):
     assert concepts.words == ("mass", "lung", "a, b")
     assert concepts.categories == ("finding", "organ", "c")
     assert concepts.dropped == {"duplicate": 1}
+
+
+def test_a_packed_table_is_a_table(tmp_path):
+    path = written(tmp_path, gzip.compress(b"concept,category\nmass,finding\n"), "words.CSV.gz")
+    assert TextFile(path).load().words == ("mass",)
 
 
 def test_table_without_categories_and_with_other_columns(tmp_path):

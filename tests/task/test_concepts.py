@@ -69,6 +69,8 @@ def test_a_set_without_reports_says_so(tmp_path, run):
     assert [row["category"] for row in rows(done.path / "concepts.csv")] == ["finding", "organ"]
     assert not {"captions.txt", "dropped.csv", "frequency.png"} & {path.name for path in done.path.iterdir()}
     assert "come from no reports" in done.said and "reports" not in done.metrics
+    assert "Of the 14 NIH labels among the words: 1 as they stand, 1 in the singular, 1 with synonyms. In no form: " \
+           "Atelectasis, " in done.said
 
 
 def test_a_stand_in_is_named(tmp_path, run):
