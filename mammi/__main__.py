@@ -3,7 +3,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mammi.errors import MammiError
+from mammi.errors import BadInput, MammiError
 
 
 def main(arguments=None):
@@ -38,16 +38,20 @@ def _report(args):
 
 
 def _diff(args):
-    from mammi.diff import compare, read
+    from mammi.diff import compare
     from mammi.diff_view import show
     from mammi.files import replacing
+    from mammi.finished import read
 
     runs = read(args.run_a), read(args.run_b)
     found = compare(*runs)
     show(found, *runs)
     if args.csv:
-        with replacing(args.csv) as part:
-            found.neurons.to_csv(part, index=False)
+        try:
+            with replacing(args.csv) as part:
+                found.neurons.to_csv(part, index=False)
+        except OSError as error:
+            raise BadInput(f"--csv {args.csv} cannot be written ({error}): give another file") from error
         print(f"Written: {args.csv}")
 
 

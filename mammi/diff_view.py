@@ -1,12 +1,13 @@
 """What a person sees of a comparison of two runs."""
-from mammi.diff import HITS
+from mammi.diff import ABSENT
+from mammi.finished import HITS
 from mammi.report import is_shown
 
 SHOWN = 40  # neurons and settings; the rest is counted
 
 
 def show(found, a, b):
-    """Print ``found``, the :class:`mammi.diff.Difference` of the :class:`mammi.diff.Finished` runs ``a`` and ``b``."""
+    """Print ``found``, the :class:`mammi.diff.Difference` of the finished runs ``a`` and ``b``."""
     from rich.console import Console
     from rich.text import Text
 
@@ -23,8 +24,11 @@ def show(found, a, b):
     say(f"A  {a.folder}\nB  {b.folder}", "bold")
     if a.settings["data"] != b.settings["data"]:
         say(f"A is on {a.settings['data']}, B on {b.settings['data']} images: their numbers do not compare.", "yellow")
-    for title, rows in (("Set-up", found.settings), ("Versions", found.versions)):
+    told = [row for row in found.settings if not _of_one_option(row, found.settings, a, b)]
+    for title, rows in (("Set-up", told), ("Versions", found.versions)):
         _table(console, title, ("", "A", "B"), rows)
+    if hidden := len(found.settings) - len(told):
+        say(f"{hidden} settings more that only A's or only B's option has, none of them typed.")
     if not found.settings and not found.versions:
         say("Set-up and versions: the same.")
     if found.aside:
@@ -42,6 +46,14 @@ def show(found, a, b):
     say(f"Neurons, matched by {found.by}: {kept} of {n} are the same" + (":" if len(changed) else "."), "bold")
     _table(console, "", ("neuron", "words", "score", "hit", "images"),
            [_line(row) for row in changed.to_dict("records")])
+
+
+def _of_one_option(row, rows, a, b):
+    """Whether a setting differs because the option of its group has no such key on one side, and nobody typed it."""
+    key, *values = row
+    group = key.partition(".")[0]
+    return ABSENT in values and key != group and group in {other[0] for other in rows} and \
+        key not in {**a.settings, **b.settings}
 
 
 def _table(console, title, columns, rows):
@@ -117,4 +129,7 @@ def _count(value):
 
 def _less(one, other):
     numbers = all(isinstance(value, (int, float)) and value == value for value in (one, other))
-    return f"{one - other:+.4f}" if numbers else ""
+    if not numbers:
+        return ""
+    less = one - other
+    return f"{less:+.4f}" if isinstance(less, float) else f"{less:+d}"

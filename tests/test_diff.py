@@ -7,9 +7,10 @@ import pytest
 
 from mammi.__main__ import main
 from mammi.cache import Cache
-from mammi.diff import _mcnemar, compare, read
+from mammi.diff import _mcnemar, compare
 from mammi.errors import BadInput
 from mammi.evaluation.final_layer import FinalLayer
+from mammi.finished import read
 from mammi.method.mammi import Mammi
 from mammi.run_folder import RunFolder
 from mammi.selection import Adaptive, TopK
@@ -127,6 +128,18 @@ def test_set_up_is_read_from_the_config_where_both_have_one(tmp_path, capsys):
     assert compare(read(a), read(c)).settings == [("selection.k", "(absent)", "40")]
 
 
+def test_settings_that_another_option_brings_along_are_counted_not_listed(tmp_path, capsys):
+    a = run(tmp_path / "a", config="target:\n  classes: [x]\nselection:\n  alpha: 0.93\n", metrics={"n_dead": 3})
+    b = run(tmp_path / "b", config="target:\n  weights: w\n  seed: 1\nselection:\n  k: 40\n", metrics={"n_dead": 5},
+            choices={"target": "planted"}, names={"target": "planted"}, overrides=["target.seed=1"])
+    main(["diff", str(a), str(b)])
+    printed = capsys.readouterr().out
+    assert "target.classes" not in printed and "target.weights" not in printed
+    assert "2 settings more that only A's or only B's option has" in printed
+    assert all(key in printed for key in ("target.seed", "selection.alpha", "selection.k"))  # typed; no other option
+    assert "+2\n" in "\n".join(line.rstrip() for line in printed.splitlines()) + "\n"
+
+
 def test_real_and_synthetic_are_told_apart(tmp_path, capsys):
     main(["diff", str(run(tmp_path / "a")), str(run(tmp_path / "b", synthetic=False))])
     assert "A is on synthetic, B on real images: their numbers do not compare" in capsys.readouterr().out
@@ -166,6 +179,8 @@ def test_a_folder_that_does_not_exist_names_what_is_near(tmp_path):
     run(tmp_path / "control")
     with pytest.raises(BadInput, match="there is no folder .*contrl. Did you mean control"):
         read(tmp_path / "contrl")
+    with pytest.raises(BadInput, match="control/run.json is a file. Next: give the folder of a run"):
+        read(tmp_path / "control" / "run.json")
     with pytest.raises(BadInput, match="Give a run's folder"):
         read(tmp_path / "no" / "where")
 
@@ -193,6 +208,14 @@ def test_an_unfinished_run_says_so_and_names_finished_ones(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["diff", str(good), str(cut)])
     assert str(stopped.value).startswith("BadInput:") and not capsys.readouterr().out
+
+
+@pytest.mark.fault
+def test_a_table_that_cannot_be_written_is_one_line(tmp_path):
+    a = str(run(tmp_path / "a"))
+    for file in (tmp_path, tmp_path / "a" / "run.json" / "x.csv"):
+        with pytest.raises(SystemExit, match="BadInput: --csv .* cannot be written .*give another file"):
+            main(["diff", a, a, "--csv", str(file)])
 
 
 @pytest.mark.fault

@@ -15,13 +15,14 @@ STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "
 MAY_IMPORT = {
     **{unit: set(LOW[:i]) for i, unit in enumerate(LOW)},
     **{unit: set(LOW) for unit in (*OPTIONS, *STORY)},
-    "diff": {*LOW, "report"},
+    "finished": {*LOW, "report"},
+    "diff": {"finished", "report"},
     "manifest": {"errors", "text_files"},
     "assets": {"manifest", "download", "files", "errors"},
     "assets_view": {"errors"},
-    "diff_view": {"diff", "report"},
+    "diff_view": {"diff", "finished", "report"},
     "task": {*LOW, *OPTIONS, *STORY},
-    "__main__": {*LOW, *STORY, "diff", "diff_view", "manifest", "assets", "assets_view"},
+    "__main__": {*LOW, *STORY, "finished", "diff", "diff_view", "manifest", "assets", "assets_view"},
     "__init__": {"notebook"},
 }
 FILES = sorted((ROOT / "mammi").rglob("*.py"))
