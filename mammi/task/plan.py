@@ -1,17 +1,11 @@
 """Before a long run: which passes it needs, and what they will cost in time, memory and disk, measured here and now."""
 import shutil
-import time
-
-import numpy as np
 
 from mammi.cache import LARGE, Cache
 from mammi.evidence import Evidence
-from mammi.probing_set.base import spread
+from mammi.task.plan_sample import Sample
 from mammi.task.plan_view import summarise
 
-PATIENCE = 4.0      # seconds that a pass is measured for
-FIRST = 4           # images of the batch that warms up, and says how many more there is time for
-TEXTS = 32          # prompts that are measured at most
 MAPPED = ("activations", "selected", "image embeddings")  # arrays that lie in files of the cache where large
 KEY = 32            # bytes beside each row of the cache
 ENOUGH = 1.1        # free disk over what is written, below which there is a warning
@@ -32,7 +26,7 @@ def plan(target, probing_set, concept_set, dissector, selection, method, cache, 
     if dissector.embeds:
         lacking |= {"images": _missing(evidence.image_embeddings),
                     "texts": _missing(lambda: evidence.text_embeddings(prompts))}
-    sample = _Sample(evidence, prompts, lacking)
+    sample = Sample(evidence, prompts, lacking)
     sizes = {"images": len(probing_set), "neurons": len(evidence.neurons), "concepts": len(concepts),
              "dimensions": sample.dimensions}
     passes = _passes(evidence, method, prompts, lacking, sample)
@@ -80,56 +74,6 @@ def _prompts(method, template, words):
     return [f"{template} {word}" for word in words] + [template] if template else list(words)
 
 
-class _Sample:
-    """A few images and prompts that go through the models: as few as can be where all is cached.
-
-    images      positions of the measured images
-    activations (len(images), N)
-    texts       how many prompts were measured
-    dimensions  D; None where the dissector only scores
-    width       numbers that the cache keeps of a text: those of the text encoder's vector where there is one
-    seconds     {"decode", "target", "dissector"} an image, {"text"} a prompt
-    """
-
-    def __init__(self, evidence, prompts, lacking):
-        target, dissector, layer = evidence.target, evidence.dissector, evidence.target.layer
-        some, spent = spread(len(evidence.images), evidence.batch_size + FIRST), {}
-
-        def see(batch):
-            return dissector.embed_images(batch) if dissector.embeds else dissector.score(batch, prompts)
-
-        def run(positions):
-            batch, spent["decode"] = _timed(lambda: evidence.images.load(positions, masks=target.needs_masks))
-            readings, spent["target"] = _timed(lambda: target.read(batch, [layer]))
-            rows, spent["dissector"] = _timed(lambda: see(batch))
-            return target.activate(readings[layer].pooled.float().cpu().numpy()), rows
-
-        first, rest = some[:FIRST], some[FIRST:]
-        self.activations, rows = run(first)
-        _, again = _timed(lambda: run(first))  # the first time loads and compiles
-        todo = lacking["target"] or lacking.get("images", True)
-        n = int(np.clip(PATIENCE / max(again / len(first), 1e-9), 0, len(rest))) if todo else 0
-        self.images = first
-        if n:
-            more, rows = run(rest[:n])
-            self.activations, self.images = np.concatenate([self.activations, more]), some[:FIRST + n]
-        self.seconds = {name: value / len(rows) for name, value in spent.items()}
-        self.dimensions, self.texts, self.width = (rows.shape[1], 0, 0) if dissector.embeds else (None, 0, 0)
-        if dissector.embeds:
-            embed = dissector.text_encoder.embed if dissector.text_encoder is not None else dissector.embed_texts
-            embed(prompts[:1])
-            few = prompts[:TEXTS if lacking["texts"] else 1]
-            vectors, spent["text"] = _timed(lambda: embed(few))
-            self.texts, self.width = len(few), vectors.shape[1]
-            self.seconds["text"] = spent["text"] / len(few)
-
-
-def _timed(call):
-    begun = time.perf_counter()
-    value = call()
-    return value, time.perf_counter() - begun
-
-
 def _passes(evidence, method, prompts, lacking, sample):
     """{"target", "dissector", "texts": {"compute", "least", "of", "basis", "seconds", "bytes"}}.
 
@@ -174,7 +118,7 @@ def _seen(evidence, every, reads, sample):
         return min(images, k), min(images, k * n), f"{k} images for each of {n} neurons, shared or not"
     some = int(evidence.selection(sample.activations).any(1).sum())
     return some, max(some, round(images * some / len(sample.images))), (
-        f"{some} of {len(sample.images)} measured images are selected: of all as many, or the same share")
+        f"an estimate: of {len(sample.images)} measured images {some} are selected")
 
 
 def _memory(sizes, passes, sample, activation):

@@ -22,15 +22,17 @@ def summarise(facts, folder):
     console.print(table)
     steps = facts["passes"].values()
     if any(step["compute"] for step in steps):
-        about = "about" if all(step["least"] == step["compute"] for step in steps) else "at most about"
-        console.print(f"Time: [bold]{about} {duration(facts['seconds'])}[/], {_basis(facts)}; evaluation and pictures "
-                      "come on top.", highlight=False)
+        said = duration(facts["seconds"])
+        about = "" if said.startswith("under") else "about " if all(
+            step["least"] == step["compute"] for step in steps) else "at most about "
+        console.print(f"Time: [bold]{about}{said}[/], {_basis(facts)}; evaluation and pictures come on top.",
+                      highlight=False)
     else:
         console.print("Time: all is in the cache; evaluation and pictures remain.")
     memory, disk = facts["memory"], facts["disk"]
     arrays = ", ".join(f"{name} {size(n)}{' (in a file)' if name in memory['in_files'] else ''}"
                        for name, n in memory["arrays"].items())
-    held = "" if memory["process"] is None else f"{size(memory['process'])} held now with models and one batch, and "
+    held = "" if memory["process"] is None else f"{size(memory['process'])} so far with models and one batch, and "
     console.print(f"Memory: about [bold]{size(memory['total'])}[/]: {held}{arrays}.", highlight=False)
     during = f", {size(disk['during_the_run'])} more while it runs" if disk["during_the_run"] else ""
     console.print(f"Disk: [bold]{size(disk['needed'])}[/] into the cache{during}; {size(disk['free'])} are free.",

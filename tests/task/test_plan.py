@@ -11,6 +11,7 @@ from mammi.method.random import Random
 from mammi.run_folder import RunFolder
 from mammi.selection import Adaptive, All, TopK
 from mammi.task import plan as module
+from mammi.task import plan_sample
 from mammi.task.annotate import annotate
 from mammi.task.plan import plan
 from mammi.task.plan_view import duration, size
@@ -95,12 +96,13 @@ def test_a_fixed_number_of_images_bounds_the_dissector(selection, least, most, t
 
 
 def test_before_any_activation_the_sample_gives_a_range(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0)  # the first 4 of the spread alone: images 0, 1, 3, 4
-    monkeypatch.setattr(module, "spread", lambda n, limit: np.array([0, 1, 3, 4]))
+    monkeypatch.setattr(plan_sample, "PATIENCE", 0)  # the first 4 of the spread alone: images 0, 1, 3, 4
+    monkeypatch.setattr(plan_sample, "spread", lambda n, limit: np.array([0, 1, 3, 4]))
     facts = planned(tmp_path)
     # Adaptive on them: Effusion takes 3 (10.0; 9.2 is below 9.3), Mass takes 0 and 4 (3.0, 2.9 above 2.79).
     step = facts["passes"]["dissector"]
-    assert (step["least"], step["compute"]) == (3, round(5 * 3 / 4)) and step["basis"].startswith("3 of 4 measured")
+    assert (step["least"], step["compute"]) == (3, round(5 * 3 / 4)) and step["basis"] == (
+        "an estimate: of 4 measured images 3 are selected")
     assert step["least"] <= done(tmp_path)["dissector"] <= step["compute"]
 
 
@@ -133,13 +135,13 @@ def test_large_arrays_lie_in_files(tmp_path, monkeypatch):
 
 
 def test_what_is_printed_and_left(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0)
+    monkeypatch.setattr(plan_sample, "PATIENCE", 0)
     facts = planned(tmp_path)
     printed = " ".join(capsys.readouterr().out.split())
     for words in ("5 images (tiny), 3 neurons (tiny_target, final), 4 concepts (tiny_words)", "target reads images",
-                  "at most about", "measured now on", "plan.json"):
+                  "Time: ", ", measured now on", "plan.json"):
         assert words in printed, words
-    assert "Not enough disk" not in printed
+    assert "Not enough disk" not in printed and "about under" not in printed
     assert json.loads((tmp_path / "plan" / "plan.json").read_text())["passes"] == facts["passes"]
     assert not (tmp_path / "plan" / "metrics.json").exists()  # a forecast is no run
     done(tmp_path)
