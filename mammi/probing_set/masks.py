@@ -25,7 +25,7 @@ class Masks:
     def __init__(self, parts, names, notes=()):
         """``parts`` {image: [(name, function (width, height) -> (height, width) bool)]}; ``names``: all, or None."""
         found = sorted({name for drawn in parts.values() for name, _ in drawn})
-        self.names = tuple(names or found)
+        self.names = tuple(dict.fromkeys(names or found))  # two may have one alias
         strange = [name for name in found if name not in self.names]
         if strange:
             raise BadInput(f"masks of {', '.join(strange[:5])}: not in probing_set.masks.names. "
@@ -104,7 +104,7 @@ class MaskFiles:
             raise MissingAsset(f"no mask is named {' or '.join(self.patterns.values())} in {base}. Next: put the mask "
                                "files there, name them in probing_set.masks.patterns, or leave them out: "
                                "probing_set.masks=null")
-        _all_there([found[name].get(image, Path(base) / pattern.format(stem=image))
+        _all_there([found[name].get(image, Path(base) / pattern.replace("{stem}", image))
                     for name, pattern in self.patterns.items() for image in images])
         return Masks({image: [(aliases.get(name, name), MaskFile(found[name][image])) for name in found]
                       for image in images}, [aliases.get(name, name) for name in self.patterns])

@@ -14,8 +14,11 @@ def read_records(folder, paths, setting, image, *lists):
     """
     found = [(f"{path}, record {i}", record) for path in ([paths] if isinstance(paths, str) else paths)
              for i, record in enumerate(read_json(Path(folder) / path, setting))]
+    first = {}
     for where, record in found:
         _check(where, record, image, *lists)
+        if first.setdefault(record[image], where) != where:
+            raise BadInput(f"{where}: {record[image]} is in {first[record[image]]}, too. Expected one record an image")
     return found
 
 

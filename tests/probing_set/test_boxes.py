@@ -139,3 +139,11 @@ def test_json_that_is_something_else(tmp_path, text, told):
     (tmp_path / "boxes.json").write_text(text)
     with pytest.raises(BadInput, match=told):
         BoxJSON("boxes.json").read(tmp_path, {})
+
+
+@pytest.mark.fault
+def test_an_image_of_two_records_is_refused_not_overwritten(tmp_path):
+    records(tmp_path, record("1.png"), record("2.png"))
+    records(tmp_path, record("2.png", syms=[], boxes=[]), name="more.json")
+    with pytest.raises(BadInput, match=r"more\.json, record 0: 2\.png is in boxes\.json, record 1, too"):
+        BoxJSON(["boxes.json", "more.json"]).read(tmp_path, {})

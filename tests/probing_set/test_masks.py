@@ -108,6 +108,15 @@ def test_files_found_by_name(tmp_path):
     assert masks.draw("ISIC_1", (16, 8)).sum() == 64
 
 
+def test_two_files_of_one_alias_join(tmp_path):
+    save(tmp_path / "left" / "a.png", half())
+    save(tmp_path / "right" / "a.png", 255 - half())
+    masks = MaskFiles({"left": "left/{stem}.png", "right": "right/{stem}.png"}).open(
+        tmp_path, {"left": "lung", "right": "lung"})
+    drawn = masks.draw("a", (16, 8))
+    assert masks.names == ("lung",) and drawn.shape == (1, 8, 16) and drawn.all()
+
+
 def test_an_outline_is_filled_with_its_border(tmp_path):
     square = [[10, 20], [30, 20], [30, 40], [10, 40]]
     record = {"file_name": "1.png", "syms": ["Mass", "Nodule"], "polygons": [square, [[0, 0], [4, 0], [0, 4]]]}
