@@ -25,10 +25,10 @@ def show(found, a, b):
     if a.settings["data"] != b.settings["data"]:
         say(f"A is on {a.settings['data']}, B on {b.settings['data']} images: their numbers do not compare.", "yellow")
     told = [row for row in found.settings if not _of_one_option(row, found.settings, a, b)]
-    for title, rows in (("Set-up", told), ("Versions", found.versions)):
-        _table(console, title, ("", "A", "B"), rows)
+    _table(console, "Set-up", ("", "A", "B"), told)
     if hidden := len(found.settings) - len(told):
         say(f"{hidden} settings more that only A's or only B's option has, none of them typed.")
+    _table(console, "Versions", ("", "A", "B"), found.versions)
     if not found.settings and not found.versions:
         say("Set-up and versions: the same.")
     if found.aside:
