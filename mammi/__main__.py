@@ -21,9 +21,10 @@ def main(arguments=None):
     assets = commands.add_parser("assets", help="for every option: are its files here, and if not, what to do")
     assets.add_argument("settings", nargs="*", metavar="KEY=VALUE",
                         help="where files are, as run.py takes it (paths.data=DIR); or what to tell of (profile=paper)")
-    assets.add_argument("--get", metavar="NAME", help="download this one (the terms of its licence are yours to keep)")
-    assets.add_argument("--verify", action="store_true", help="check the sha256 of what is here")
-    assets.add_argument("--json", action="store_true", help="for scripts")
+    what = assets.add_mutually_exclusive_group()
+    what.add_argument("--get", metavar="NAME", help="download this one (the terms of its licence are yours to keep)")
+    what.add_argument("--verify", action="store_true", help="check the sha256 of what is here")
+    what.add_argument("--json", action="store_true", help="for scripts")
     args = parser.parse_args(arguments)
     try:
         {"report": _report, "cache": _cache, "diff": _diff, "assets": _assets}[args.command](args)

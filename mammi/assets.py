@@ -78,7 +78,8 @@ class Shelf:
         if asset.got == "download":
             say = [f"{key}=FOLDER"] if place is None and key in DATA and not asset.also else []
             say += [shlex.quote(word) for word in self.words
-                    if word.partition("=")[0] in (*asset.keys, "paths.outputs", "paths.cache")]
+                    if word.partition("=")[0] in (*asset.keys, "paths.outputs", "paths.cache")
+                    and self.values[word.partition("=")[0]]]
             return lacks + " ".join(["python -m mammi assets --get", asset.name, *say])
         return lacks + (asset.next or f"get it from SOURCE, then {key}=FILE").replace("SOURCE", asset.source)
 
@@ -105,12 +106,19 @@ class Shelf:
             raise MissingAsset(f"{name} belongs into a folder of yours. Next: {self.next(name)}")
         for file in asset.files:
             path = place if place.suffix and place.suffix == Path(file.names[0]).suffix else place / file.names[0]
-            if file.member:
-                archive = download(file.url, path.with_name(file.url.rsplit("/")[-1]), file.sha256, file.size)
-                take_member(archive, file.member, path)
-                archive.unlink()
-            else:
-                download(file.url, path, file.sha256, file.size)
+            try:
+                if file.member:
+                    archive = download(file.url, path.with_name(file.url.rsplit("/")[-1]), file.sha256, file.size)
+                    take_member(archive, file.member, path)
+                    archive.unlink()
+                else:
+                    download(file.url, path, file.sha256, file.size)
+            except MissingAsset as error:
+                if " Next: " in str(error):
+                    raise
+                inside = f"take {file.member} out of it and " * bool(file.member)
+                raise MissingAsset(f"{error}. Next: try again with a network, or fetch it with a browser, {inside}"
+                                   f"put it at {path}") from error
         place = path if asset.place == "file" else place
         return f"{name} is here: {place}" + ("" if self.found(asset) else f"\nuse it: {key}={place}")
 

@@ -47,8 +47,10 @@ def as_json(shelf):
 
 def verify(shelf):
     """Print the checksum of every single file that is here; BadInput where one is not as published."""
-    wrong = []
-    for name, path, found, published in shelf.verify():
+    wrong, there = [], shelf.verify()
+    if not there:
+        print("no file of the manifest is here. Next: name your folder, paths.data=FOLDER")
+    for name, path, found, published in there:
         says = "no checksum is published" if published is None else "as published" if found == published else "WRONG"
         print(f"{name}: {path}: sha256 {found}: {says}")
         wrong += [f"{path} (expected {published})"] if says == "WRONG" else []

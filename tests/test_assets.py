@@ -272,6 +272,15 @@ def test_verify(own, tmp_path, capsys):
     assert "part.bin: sha256 " + SHA256["part.bin"] + ": no checksum is published" in said
 
 
+def test_verify_without_a_file_says_so(home, capsys):
+    main(["assets", "--verify"])
+    assert "no file of the manifest is here. Next: name your folder, paths.data=FOLDER" in capsys.readouterr().out
+
+
+def test_a_setting_emptied_is_not_told_again(own):
+    assert shelf(own, "paths.data=").next("lists").endswith("--get lists paths.data=FOLDER")
+
+
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 @pytest.mark.fault
@@ -296,6 +305,23 @@ def test_a_page_instead_of_a_known_file_is_not_kept(own, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="sha256"):
         shelf(own).get("one")
     assert not [p for p in (tmp_path / "outputs").rglob("*") if p.is_file()]
+
+
+@pytest.mark.fault
+def test_a_download_that_fails_says_where_the_file_belongs(own, tmp_path):
+    (tmp_path / "there" / "weights.bin").unlink()
+    with pytest.raises(MissingAsset, match=r"cannot be had: .*Next: try again .*put it at .*one/weights\.bin$"):
+        shelf(own, f"paths.one={tmp_path / 'one'}").get("one")
+    (tmp_path / "there" / "model.zip").unlink()
+    with pytest.raises(MissingAsset, match=r"take inside\.bin out of it and put it at .*z/inside\.bin$"):
+        shelf(own, f"paths.zipped={tmp_path / 'z'}").get("zipped")
+
+
+@pytest.mark.fault
+def test_one_thing_at_a_time(home, capsys):
+    with pytest.raises(SystemExit):
+        main(["assets", "--verify", "--json"])
+    assert "not allowed with" in capsys.readouterr().err
 
 
 @pytest.mark.fault
