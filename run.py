@@ -87,7 +87,8 @@ def teach(error):
     cause = behind(error)
     if cause is None:
         raise error
-    return f"\n{type(cause).__name__}: {cause}"
+    where = "" if isinstance(cause, MammiError) else ". Next: conf/GROUP/OPTION.yaml lists what an option takes"
+    return f"\n{type(cause).__name__}: {cause}{where}"
 
 
 def behind(error):
