@@ -117,7 +117,8 @@ def test_planted_units_are_named_and_noise_is_not(outputs):
     (["probing_set=image_folder"], "probing_set.root"), (["probing_set=nih14"], "MAMMI_DATA"),
     (["dissector.seed=7"], "seed7"), (["seed=abc"], "seed=abc"), (["batch_size=0"], "batch_size=0"),
     (["offline=maybe"], "offline=maybe: expected true or false"),
-    (["device=foo"], "device=foo"), (["probing_set.n=1.5"], "probing_set.n=1.5"), (["+target.foo=1"], "'foo'. Next: conf/")])
+    (["device=foo"], "device=foo"), (["probing_set.n=1.5"], "probing_set.n=1.5"),
+    (["+target.foo=1"], "'foo'. Next: conf/")])
 def test_errors_teach_and_leave_no_results(outputs, overrides, words):
     done = run(outputs, FEW, "name=bad", *overrides, fails=True)
     message = done.stderr + done.stdout
