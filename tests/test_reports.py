@@ -260,6 +260,14 @@ def test_what_cannot_be_read_is_refused(tmp_path, fault, message):
 
 @pytest.mark.fault
 @pytest.mark.fault
+@pytest.mark.parametrize("what", ["openi tgz", "mimic folder"])
+def test_a_section_that_no_report_has_is_refused(sources, what):
+    with pytest.raises(BadInput, match=r"has a section IMPRESION\. Did you mean IMPRESSION"):
+        read_reports(sources[what], sections=["FINDINGS", "IMPRESION"])
+    assert all("Lupus?" in report.text for report in read_reports(sources[what], sections=["indication"]))
+
+
+@pytest.mark.fault
 def test_options_that_would_do_nothing_are_refused(tmp_path):
     (tmp_path / "r.txt").write_text("Effusion.")
     with pytest.raises(BadInput, match=r"columns\.text is for tables.*r\.txt.*leave it out, or concept_set\.kind=csv"):

@@ -9,8 +9,8 @@ from lzma import LZMAError
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
-from mammi.errors import BadInput
-from mammi.reports.base import KINDS, Report
+from mammi.errors import BadInput, near
+from mammi.reports.base import KINDS, SECTIONS, Report
 from mammi.text_files import decode
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
@@ -36,7 +36,12 @@ def read_separate(path, kind, sections):
             names = [name for name in names if MIMIC.search(name)] or names
         if not names:
             raise BadInput(f"{path} holds 0 reports: no {ENDINGS[kind]} file, which concept_set.kind={kind} needs")
-        reports = [parse(name, decode(files[name](), name), kind, sections) for name in names]
+        texts = [decode(files[name](), name) for name in names]
+    for section in sections if kind != "text" else ():
+        if section not in SECTIONS and not any(section.removesuffix("S") in text.upper() for text in texts):
+            raise BadInput(f"concept_set.sections: no report in {path} has a section {section}. "
+                           f"{near(section, SECTIONS)}")
+    reports = [parse(name, text, kind, sections) for name, text in zip(names, texts)]
     if len({report.id for report in reports}) < len(reports):
         reports = [report._replace(id=name.rsplit(".", 1)[0]) for name, report in zip(names, reports)]
     return sorted(reports, key=lambda report: (len(report.id), report))
