@@ -46,7 +46,7 @@ def summarise(table, facts, notes, folder):
     for column, width in (("label", 0), ("n", 3), ("target", 12), ("twin", 4), ("grey", 4), ("dissect.", 8),
                           ("word", 0), ("twin's", 0)):
         shown.add_column(column, justify="right" if width else "left", min_width=width or None, no_wrap=True,
-                         max_width=width or NAME_WIDTH)
+                         max_width=None if width else NAME_WIDTH)
     for row in [*table.to_dict("records"), {"label": "mean", **facts}]:
         words = [row.get(f"top_concept_{name}") for name in ("target", "twin")]
         shown.add_row(row["label"], str(row.get("positives", "")), _short(row, "auroc_target"),
