@@ -19,8 +19,9 @@ class AnyNetwork(TorchTarget):
     transform   of its images; a ``.crop`` x ``.crop`` input of its channels is run once to find head and penultimate
     weights     checkpoint in which every key must fit; None: the weights ``create`` gave, and ``drawn`` says in every
                 row what those are
-    classes     names of the outputs, or a text file with one a line; None: ``class 0``, ``class 1`` ..., as many as
-                the checkpoint's head has (``output 0`` ... of a network without a head)
+    classes     names of the outputs, or a text file with one a line; None: those in the card of ``task=fit_target``
+                beside the checkpoint, else ``class 0``, ``class 1`` ..., as many as the checkpoint's head has
+                (``output 0`` ... of a network without a head)
     head        name of the module that makes the outputs; None: found
     new_head    True leaves the checkpoint's head away and keeps a random one, for ``task=fit_target``
     prefix      number of tokens that are no patches; None: as :func:`prefix_of` finds
@@ -36,11 +37,13 @@ class AnyNetwork(TorchTarget):
                  drawn="random weights", prefix=None, architecture=None, layer="final", activation="logit",
                  reducer="mean", device="cpu"):
         names = class_names(classes)
+        if names is None and weights is not None and not new_head:
+            names = training.classes_of(weights)
         if new_head and names is None:
             raise BadInput("target.new_head=true: a new head needs names for its outputs; give target.classes=[...]")
         network = create(len(names) if names else None).eval()
         side, channels = transform.crop, len(transform.mean)
-        x = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
+        x = unlike(channels, side)
         prefix = prefix_of(network) if prefix is None else prefix
         found, state = find(network, x, head, prefix), None
         if weights is not None:
@@ -63,8 +66,14 @@ class AnyNetwork(TorchTarget):
                          architecture=architecture)
         if weights is not None:
             self.trained_on = frozenset(trained_on) | training.trained_on(weights)
-            self.notes = ("the target's head was never trained: its final layer means nothing before task=fit_target",
-                          ) * bool(new_head)
+            self.notes = training.check_card(weights, names, transform) if not new_head else (
+                "the target's head was never trained: its final layer means nothing before task=fit_target",)
+
+
+def unlike(channels, side):
+    """(2, channels, side, side) noise, dark and bright."""
+    noise = torch.randn(channels, side, side, generator=torch.Generator().manual_seed(0))
+    return torch.stack([noise - 2, noise + 2])
 
 
 def prefix_of(network):

@@ -2,6 +2,7 @@
 from mammi.backbone import densenet121
 from mammi.target import medical_mae
 from mammi.target.base import Tap, TorchTarget
+from mammi.target.training import check_card
 
 
 class DenseNet121(TorchTarget):
@@ -23,3 +24,4 @@ class DenseNet121(TorchTarget):
                          {"final": Tap("classifier"), "penultimate": Tap("features", relu=True)}, classes, "classifier",
                          name="densenet121", layer=layer, activation=activation, reducer=reducer, device=device)
         self.trained_on = medical_mae.seen(weights)
+        self.notes = check_card(weights, self.classes, self.transform)

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 with real ImageNet weights out of a Python package: a target on real images without a hub."""
 from mammi.backbone import IMAGENET, efficientnet_lite0
 from mammi.target.base import Tap, TorchTarget
-from mammi.target.training import trained_on
+from mammi.target.training import check_card, trained_on
 from mammi.target.transform import ResizeCrop
 
 
@@ -30,3 +30,4 @@ class EfficientNetLite0(TorchTarget):
                           "task=fit_target",)
         else:
             self.trained_on = trained_on(weights)
+            self.notes = check_card(weights, classes, self.transform)

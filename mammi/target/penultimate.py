@@ -31,7 +31,9 @@ class Found(NamedTuple):
 
 
 def find(network, x, head=None, prefix=None):
-    """:class:`Found` of ``network``, for one prepared input ``x`` (1, C, H, W) that is not constant.
+    """:class:`Found` of ``network``, for prepared inputs ``x`` (B, C, H, W), none constant, B at least 1.
+
+    More than one, and unlike each other, make sure that two layers are not taken for equal which are so by chance.
 
     head    name of the head, where it is known; else the linear module whose output is the network's, the last one
             that ran, or what a network of timm declares (the first, where it averages two)
@@ -70,7 +72,7 @@ def find(network, x, head=None, prefix=None):
             hook.remove()
     if not torch.is_tensor(result) or result.ndim != 2:
         shape = tuple(result.shape) if torch.is_tensor(result) else type(result).__name__
-        raise BadInput(f"the network returns {shape} for one image; expected one row of numbers, one a class")
+        raise BadInput(f"the network returns {shape} for {len(x)} images; expected a row each, a number a class")
     if head is not None and head not in inputs:
         raise BadInput(f"target.head={head}: that module never ran; choose one that does")
     makes = [name for name, output in outputs.items() if output.shape == result.shape and torch.equal(output, result)]

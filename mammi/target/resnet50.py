@@ -2,6 +2,7 @@
 from mammi.backbone import resnet50
 from mammi.target import medical_mae
 from mammi.target.base import Tap, TorchTarget
+from mammi.target.training import check_card
 
 
 class ResNet50(TorchTarget):
@@ -24,3 +25,4 @@ class ResNet50(TorchTarget):
                          {"final": Tap("fc"), "penultimate": Tap("layer4")}, classes, "fc",
                          name="resnet50", layer=layer, activation=activation, reducer=reducer, device=device)
         self.trained_on = medical_mae.seen(weights)
+        self.notes = check_card(weights, self.classes, self.transform)

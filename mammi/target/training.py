@@ -1,6 +1,7 @@
 """What weights were trained on, as the card beside them tells it."""
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 from mammi.errors import BadInput
@@ -42,12 +43,49 @@ def trained_on(weights):
 
     Raises :class:`BadInput` for a card that cannot be read.
     """
+    with _whole(weights):
+        return from_card(_card(weights))
+
+
+def classes_of(weights):
+    """The classes that the card beside ``weights`` names, in the order of their outputs; None where it names none."""
+    with _whole(weights):
+        found = _card(weights).get("classes")
+    strings = isinstance(found, list) and all(isinstance(name, str) for name in found)
+    return tuple(found) if strings and found else None
+
+
+def check_card(weights, classes, transform):
+    """Notes where the card beside ``weights`` tells of images prepared otherwise than by ``transform``.
+
+    Raises :class:`BadInput` where one of ``classes`` stands at another place in the card: every neuron would be judged
+    by another's name. Names that are not in the card are a renaming.
+    """
+    fitted = classes_of(weights) or ()
+    for place, (name, was) in enumerate(zip(classes, fitted)):
+        if name != was and name in fitted:
+            raise BadInput(f"target.classes: output {place} of {weights} was fitted as {was}, here it is called "
+                           f"{name}. In the order of the outputs: 'target.classes=[{', '.join(fitted)}]'")
+    was = _card(weights).get("transform", repr(transform))
+    return () if was == repr(transform) else (f"the target was fitted on images prepared as {was}, here they are "
+                                              f"prepared as {transform!r}: its answers may be others than in its card",)
+
+
+def _beside(weights):
     weights = Path(weights).expanduser()
-    path = weights.with_name("card.json") if weights.name == "weights.safetensors" else weights.with_suffix(".json")
-    if not path.is_file():
-        return frozenset()
+    return weights.with_name("card.json") if weights.name == "weights.safetensors" else weights.with_suffix(".json")
+
+
+def _card(weights):
+    path = _beside(weights)
+    card = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return card if isinstance(card, dict) else {}
+
+
+@contextmanager
+def _whole(weights):
     try:
-        return from_card(json.loads(path.read_text(encoding="utf-8")))
+        yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path}, the card of {weights.name}, cannot be read ({error}): restore it; without it nobody "
-                       "knows what the weights were trained on") from error
+        raise BadInput(f"{_beside(weights)}, the card of {Path(weights).name}, cannot be read ({error}): restore it; "
+                       "without it nobody knows what the weights were trained on") from error

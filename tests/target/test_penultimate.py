@@ -7,6 +7,7 @@ from torchvision import models
 
 from mammi.backbone import densenet121, efficientnet_lite0, resnet50
 from mammi.errors import BadInput
+from mammi.target.any_network import unlike
 from mammi.target.base import Tap
 from mammi.target.penultimate import find
 
@@ -88,3 +89,16 @@ def test_networks_that_are_no_classifiers_are_refused(out, head, words):
 def test_networks_that_cannot_take_the_image_are_refused(network):
     with pytest.raises(BadInput, match=r"cannot take an image of shape \(3, 64, 64\).*target.size"):
         find(network.eval(), noise())
+
+
+def test_an_average_that_a_relu_changes_is_not_the_heads_input():
+    """Of few units, each average may by chance be positive for one input: then the ReLU behind it does nothing."""
+    wrong = 0
+    for seed in range(60):
+        torch.manual_seed(seed)
+        network = nn.Sequential(nn.Conv2d(3, 2, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.ReLU(),
+                                nn.Linear(2, 3)).eval()
+        tap = find(network, unlike(3, 32)).taps["penultimate"]
+        below = network[:3](torch.randn(20, 3, 32, 32) + torch.linspace(-2, 2, 20)[:, None, None, None])
+        wrong += not tap.input and bool((below < 0).any())
+    assert wrong == 0

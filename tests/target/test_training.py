@@ -6,7 +6,7 @@ from mammi.errors import BadInput
 from mammi.overlap import seen
 from mammi.probing_set.phantom import Phantom
 from mammi.target.phantom import PhantomTarget
-from mammi.target.training import after, from_card, to_card, trained_on
+from mammi.target.training import after, check_card, classes_of, from_card, to_card, trained_on
 from tests.tiny import TinySet
 
 
@@ -46,3 +46,22 @@ def test_the_shipped_weights_know_their_world(seed):
     assert target.trained_on == {"phantom/seed 1"}
     assert [seen(target, Phantom(n=4, seed=world)) for world in (1, 2, 3)] == [4, 0, 0]
     assert PhantomTarget(None).trained_on == frozenset()
+
+
+def test_classes_are_those_of_the_card(tmp_path):
+    weights = tmp_path / "weights.safetensors"
+    assert classes_of(weights) is None and check_card(weights, ("a", "b"), "as it is") == ()
+    for content, classes in (({"classes": ["a", "b"]}, ("a", "b")), ({"classes": {"0": "a"}}, None), ([1], None)):
+        (tmp_path / "card.json").write_text(json.dumps(content))
+        assert classes_of(weights) == classes and check_card(weights, ("A", "B"), "as it is") == ()  # renamed
+
+
+@pytest.mark.fault
+def test_swapped_classes_are_refused_and_other_images_told(tmp_path):
+    (tmp_path / "card.json").write_text(json.dumps({"classes": ["a", "b", "c"], "transform": "'at 64'"}))
+    weights = tmp_path / "weights.safetensors"
+    assert check_card(weights, ("a", "b", "c"), "at 64") == ()
+    note, = check_card(weights, ("a", "b", "new"), "at 224")
+    assert "fitted on images prepared as 'at 64', here they are prepared as 'at 224'" in note
+    with pytest.raises(BadInput, match=r"output 0 .* fitted as a, here it is called b.*'target.classes=\[a, b, c\]'"):
+        check_card(weights, ("b", "a", "c"), "at 64")
