@@ -30,8 +30,15 @@ def check_apart(one, other, roles, options):
     """Raise :class:`BadInput` where two sets share images or patients: numbers on the one would be worth nothing.
 
     roles, options  of ``one`` and of ``other``: what they are for, and what to type for another choice
+
+    Patients of two named collections are different people whatever they are called, and so are images of equal names
+    whose patients nobody knows: 1.png of the one folder is not 1.png of the other.
     """
-    for what, ours, theirs in (("images", one.keys, other.keys), ("patients", one.patients, other.patients)):
+    compared = [("images", one.keys, other.keys)]
+    if not (one.dataset and other.dataset and one.dataset != other.dataset):
+        compared.append(("patients", *([patient for patient, image in zip(images.patients, images.ids)
+                                        if patient != image] for images in (one, other))))
+    for what, ours, theirs in compared:
         if shared := set(ours) & set(theirs):
             raise BadInput(f"{len(shared)} {what} are both in the {roles[0]} {one.name} and in the {roles[1]} "
                            f"{other.name}; choose other splits ({options[0]}, {options[1]})")

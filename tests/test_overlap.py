@@ -63,13 +63,25 @@ def test_an_unnamed_split_of_an_unnamed_set_matches_nothing():
 @pytest.mark.fault
 @pytest.mark.parametrize("patients, first, message", [
     (None, 3, "2 images are both in the validation set tiny and in the test set tiny; choose .*task.val.split, "),
-    (("image1", "p", "q", "r", "image4"), 5, "2 patients are both in")])
+    (tuple("dpqre"), 5, "2 patients are both in")])
 def test_a_patient_in_two_splits_is_refused(patients, first, message):
-    other = TinySet(5, first)
-    other.patients = patients or other.patients
+    one, other = TinySet(5), TinySet(5, first)
+    one.patients, other.patients = tuple("abcde"), patients or other.patients
     with pytest.raises(BadInput, match=message):
-        check_apart(TinySet(), other, ("validation set", "test set"), ("task.val.split", "task.test.split"))
-    check_apart(TinySet(), TinySet(5, 5), ("a", "b"), ("c", "d"))
+        check_apart(one, other, ("validation set", "test set"), ("task.val.split", "task.test.split"))
+    check_apart(one, TinySet(5, 5), ("a", "b"), ("c", "d"))
+
+
+def test_equal_names_of_unknown_patients_and_of_other_collections_are_no_overlap():
+    one, other = TinySet(5), TinySet(5, 5)
+    other.ids = other.patients = one.ids  # 1.png here, 1.png there, other pixels
+    check_apart(one, other, ("a", "b"), ("c", "d"))
+    one.patients = other.patients = tuple("abcde")
+    one.dataset, other.dataset = "nih14", "covid_cxr"
+    check_apart(one, other, ("a", "b"), ("c", "d"))
+    other.dataset = ""
+    with pytest.raises(BadInput, match="5 patients are both in"):
+        check_apart(one, other, ("a", "b"), ("c", "d"))
 
 
 @pytest.fixture(scope="module")

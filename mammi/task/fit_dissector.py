@@ -8,7 +8,18 @@ from torch.nn.functional import normalize
 from mammi.errors import BadInput, near, number
 from mammi.progress import track
 from mammi.run_folder import versions
-from mammi.task.fitting import Inputs, about, augmented, aurocs, check_options, print_scores, shuffled, spoken
+from mammi.task.fitting import (
+    Inputs,
+    about,
+    augmented,
+    aurocs,
+    check_enough,
+    check_options,
+    finite,
+    print_scores,
+    shuffled,
+    spoken,
+)
 
 log = logging.getLogger(__name__)
 LOSSES = ("nce", "soft")
@@ -37,8 +48,7 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
     check_options(epochs, lr, batch_size, weight_decay, warm_up, jitter)
     number("draws", draws, 1, whole=True)
     texts = Texts(train, dissector.text_encoder)
-    if len(texts.images) < batch_size:
-        raise BadInput(f"{len(texts.images)} training images with sentences are fewer than batch_size={batch_size}")
+    check_enough(len(texts.images), batch_size, " with sentences")
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     module = dissector.module.to(memory_format=torch.channels_last)
@@ -69,7 +79,7 @@ def fit_dissector(dissector, train, val, out, *, epochs, lr, batch_size, loss="n
         value.backward()
         optimizer.step()
         schedule.step()
-        losses.append(value.item())
+        losses.append(finite(value.item(), len(losses)))
         if len(losses) % (steps // epochs) == 0:
             log.info("epoch %d: loss %.4f", len(losses) * epochs // steps, np.mean(losses[-(steps // epochs):]))
     module.eval()

@@ -10,10 +10,22 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from mammi.errors import BadInput, near
 from mammi.files import replacing
+from mammi.overlap import check_apart
 from mammi.progress import track
 from mammi.run_folder import versions
 from mammi.target.training import after, to_card
-from mammi.task.fitting import Inputs, about, augmented, aurocs, check_options, labels_of, print_scores, shuffled
+from mammi.task.fitting import (
+    Inputs,
+    about,
+    augmented,
+    aurocs,
+    check_enough,
+    check_options,
+    finite,
+    labels_of,
+    print_scores,
+    shuffled,
+)
 
 log = logging.getLogger(__name__)
 DEPENDS = ("python", "torch", "torchvision", "numpy", "timm")
@@ -24,7 +36,7 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
     """Fit ``target.module`` to the labels of ``train``; leave ``weights.safetensors`` and ``card.json`` in ``out``.
 
     target         a :class:`~mammi.target.base.TorchTarget`, random or pretrained; its classes name the labels
-    train, val     probing sets with those labels; NaN labels count for nothing
+    train, val     probing sets with those labels and without a common patient; NaN labels count for nothing
     lr             peak of a one-cycle schedule that rises for the share ``warm_up`` of all steps; AdamW
     jitter         brightness: each prepared image is scaled by 1 +- jitter and shifted by up to 0.6 jitter. No flips:
                    left and right matter
@@ -34,8 +46,8 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
     Returns the validation AUROC {class: value}, of classes with at least 10 positives and 10 negatives.
     """
     check_options(epochs, lr, batch_size, weight_decay, warm_up, jitter)
-    if len(train) < batch_size:
-        raise BadInput(f"{len(train)} training images are fewer than batch_size={batch_size}")
+    check_apart(train, val, ("training set", "validation set"), ("task.train.split", "task.val.split"))
+    check_enough(len(train), batch_size)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     truth, val_truth = labels_of(train, target.classes), labels_of(val, target.classes)
@@ -56,7 +68,7 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
         loss.backward()
         optimizer.step()
         schedule.step()
-        losses.append(loss.item())
+        losses.append(finite(loss.item(), len(losses)))
         if len(losses) % per_epoch == 0:
             log.info("epoch %d of %d: loss %.4f", len(losses) // per_epoch, epochs, np.mean(losses[-per_epoch:]))
     target.module.eval()
@@ -70,7 +82,8 @@ def fit_target(target, train, val, out, *, epochs, lr, batch_size, weight_decay=
                "jitter": jitter, "class_weights": class_weights, "freeze": list(freeze), "half": half}
     out.json("card.json", {
         "target": target.name, "seed": seed, "command": shlex.join(["python", "run.py", *out.overrides]),
-        "classes": target.classes, "train": about(train), "validation": about(val), "options": options,
+        "classes": target.classes, "transform": repr(target.transform),
+        "train": about(train), "validation": about(val), "options": options,
         "final_loss": float(np.mean(losses[-50:])), "validation_auroc": scores,
         "validation_auroc_mean": float(np.mean(list(scores.values()))) if scores else None,
         "golden": {"ids": val.ids[:2], "logits": logits[:2].tolist()},

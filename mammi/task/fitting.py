@@ -1,4 +1,6 @@
 """What fitting a target and fitting a dissector share: prepared images, steps, jitter, and what a card says."""
+import math
+
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
@@ -18,6 +20,20 @@ def check_options(epochs, lr, batch_size, weight_decay, warm_up, jitter):
     number("warm_up", warm_up, 0, 1)
     for name, value in (("lr", lr), ("weight_decay", weight_decay), ("jitter", jitter)):
         number(name, value, 0)
+
+
+def check_enough(images, batch_size, what=""):
+    """Raise :class:`BadInput` where ``images`` training images make no whole batch."""
+    if images < batch_size:
+        raise BadInput(f"{images} training images{what} are fewer than batch_size={batch_size} of training: give more, "
+                       "or a smaller task.batch_size (batch_size alone is not it)")
+
+
+def finite(loss, step):
+    """``loss`` if it is a number, else :class:`BadInput`: nothing comes back from there."""
+    if not math.isfinite(loss):
+        raise BadInput(f"the loss is {loss} at step {step + 1}: training has diverged. Next: a smaller task.lr")
+    return loss
 
 
 def labels_of(images, classes):

@@ -50,7 +50,7 @@ def test_a_fit_remembers_its_images_and_what_came_before(train, val, tmp_path):
     assert (seen(again, train), seen(again, val)) == (64, 0)
     keys = json.loads((tmp_path / "card.json").read_text())["trained_on"]["keys"]
     assert keys.split() == sorted(key[:12] for key in train.keys)
-    fit_target(again, val, val, RunFolder(tmp_path / "on"), **OPTIONS)
+    fit_target(again, val, Phantom(n=16, seed=3), RunFolder(tmp_path / "on"), **OPTIONS)
     last = PhantomTarget(tmp_path / "on" / "weights.safetensors")
     assert (seen(last, train), seen(last, val), seen(last, Phantom(n=4, seed=3))) == (64, 64, 0)
 
@@ -65,9 +65,9 @@ def test_the_same_seed_gives_the_same_weights_however_images_are_kept(train, val
         torch.testing.assert_close(c.module.state_dict()[name], weight, atol=2e-2, rtol=2e-2)
 
 
-def test_training_lowers_the_loss(train, tmp_path):
-    fit(train, train, tmp_path / "short")
-    fit(train, train, tmp_path / "long", epochs=12, lr=4e-3)
+def test_training_lowers_the_loss(train, val, tmp_path):
+    fit(train, val, tmp_path / "short")
+    fit(train, val, tmp_path / "long", epochs=12, lr=4e-3)
     loss = {n: json.loads((tmp_path / n / "card.json").read_text())["final_loss"] for n in ("short", "long")}
     assert loss["long"] < .8 * loss["short"]
 
@@ -118,3 +118,16 @@ def test_bad_numbers_are_named_and_leave_nothing(train, val, tmp_path, option, v
     with pytest.raises(BadInput, match=f"{option}={value}: expected a"):
         fit(train, val, tmp_path, **{option: value})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.fault
+def test_validation_on_what_was_trained_on_is_refused(train, tmp_path):
+    with pytest.raises(BadInput, match="64 images are both in the training set .* choose .*task.train.split, task.val"):
+        fit(train, train, tmp_path)
+
+
+@pytest.mark.fault
+def test_a_diverged_training_is_told_and_leaves_no_weights(train, val, tmp_path):
+    with pytest.raises(BadInput, match="the loss is (nan|inf) at step .*a smaller task.lr"):
+        fit(train, val, tmp_path, lr=1e30, epochs=2)
+    assert not (tmp_path / "weights.safetensors").exists()

@@ -131,8 +131,9 @@ def test_an_interrupted_fit_begins_again(fitted):
 @pytest.mark.fault
 @pytest.mark.parametrize("shared, what", [(Corners(120, 0), "96 images"), (Corners(120, 2), "3 patients")])
 def test_training_images_and_patients_are_refused_as_probing_images(shared, what, tmp_path):
-    if what == "3 patients":
-        shared.patients = ("0-1", "0-2", "0-3", *shared.patients[3:])
+    train = Corners(96)
+    for images in (train, shared):
+        images.patients = ("Ann", "Bob", "Cleo", *images.patients[3:])
     with pytest.raises(BadInput, match=f"{what} are both in the training set"):
-        run(tmp_path / "cache", tmp_path / "run", probing_set=shared)
+        run(tmp_path / "cache", tmp_path / "run", train, probing_set=shared)
     assert not (tmp_path / "run").exists()
