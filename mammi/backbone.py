@@ -181,6 +181,8 @@ def without_prefix(state, wanted):
 
 def _about_head(state, wanted, head):
     name = f"{head}.weight"
+    if len(state.keys() & wanted.keys()) < len(wanted) / 2:
+        return ". It is the checkpoint of another network"
     if head is None or name not in wanted:
         return ""
     if name not in state:

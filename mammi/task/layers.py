@@ -109,13 +109,14 @@ def _show(table, target, facts, notes, path):
 
     shown = table if len(table) <= SHOWN else table[table.layer.str.count(r"\.") < 2]
     view = Table(title=f"{target.name}: layers", title_justify="left", header_style="bold", box=None)
-    for column in ("layer", "kind", "shape", "units", "read", "note"):
+    columns = ["layer", "kind", "shape", "units", "read", *["note"] * shown.note.any()]
+    for column in columns:
         width = 0 if column in ("kind", "note") else int(shown[column].astype(str).str.len().max())
         view.add_column(column, justify="right" if column == "units" else "left", overflow="fold", min_width=width)
     for row in shown.itertuples():
         colour = "green" if row.layer in ("final", "penultimate") else "dim" if row.note else None
-        view.add_row(*("" if pd.isna(value) else str(value)
-                       for value in (row.layer, row.kind, row.shape, row.units, row.read, row.note)), style=colour)
+        values = [getattr(row, column) for column in columns]
+        view.add_row(*("" if pd.isna(value) else str(value) for value in values), style=colour)
     console = Console()
     console.print(view)
     if len(shown) < len(table):

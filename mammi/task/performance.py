@@ -55,14 +55,15 @@ def performance(target, val, test, cache, batch_size, seed, out, published=None)
     out.about(names={"target": target.name, "val": val.name, "test": test.name}, synthetic=test.synthetic,
               images=len(test), notes=notes)
     out.json("metrics.json", {**facts, "target_name": target.name, "val_name": val.name, "test_name": test.name})
-    summarise(table, facts, notes, test.synthetic, out.path)
+    summarise(f"{target.name} on {test.name}", table, facts, notes, test.synthetic, out.path)
     return table, facts
 
 
 def truth_of(images, classes, option):
     """(P, classes) labels in the order of ``classes``; NaN throughout for a class that the set has no label for."""
     if images.labels is None:
-        raise BadInput(f"{option}={images.name} has no labels to judge predictions by; choose a set that has")
+        raise BadInput(f"{option}={images.name} has no labels to judge predictions by; name them ({option}.csv and "
+                       f"label_columns, or class_folders), or choose a set that has some")
     columns = {spoken(name): k for k, name in reversed(list(enumerate(images.label_names)))}
     at = [columns.get(spoken(name)) for name in classes]
     if all(k is None for k in at):

@@ -45,13 +45,13 @@ def roc_picture(table, scores, truth, title, path):
     plt.close(fig)
 
 
-def summarise(table, facts, notes, synthetic, folder):
+def summarise(title, table, facts, notes, synthetic, folder):
     """Print a row per class, the means, what was published, and where everything lies."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    shown = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
+    shown = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0))
     for column in ("class", "n", "AUROC", "interval", "AUPRC", "from", "sens.", "spec.", "F1"):
         left = column == "class"
         shown.add_column(column, justify="left" if left else "right", no_wrap=not left, min_width=5 * (not left))

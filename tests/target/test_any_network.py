@@ -1,4 +1,6 @@
 """torchvision, timm and own networks with checkpoints, against plain forward passes of the same module."""
+import json
+
 import numpy as np
 import pytest
 import timm
@@ -287,3 +289,22 @@ def test_a_constant_network_stops_at_the_first_batch():
     assert isinstance(target, AnyNetwork)
     with pytest.raises(BadInput, match="all 2 units of final say the same of 8 different images"):
         target.read(Batch(images, tuple("abcdefgh"), tuple("abcdefgh")), ["final"])
+
+
+@pytest.mark.fault
+def test_the_checkpoint_of_another_network_is_called_so(resnet, tmp_path):
+    path = saved(tmp_path, resnet.state_dict())
+    with pytest.raises(BadInput, match="It is the checkpoint of another network$"):
+        TorchvisionModel("mobilenet_v3_small", path)
+    path = saved(tmp_path, {k: t for k, t in resnet.state_dict().items() if not k.startswith("fc.")})
+    with pytest.raises(BadInput, match="It has no head fc: is it the pretrained encoder"):
+        TorchvisionModel("resnet18", path)
+
+
+def test_fitted_classes_need_not_be_repeated(resnet, tmp_path):
+    path = saved(tmp_path, models.resnet18(num_classes=2).state_dict())
+    (tmp_path / "card.json").write_text(json.dumps({"classes": ["Normal", "Opacity"], "transform": "other"}))
+    target = TorchvisionModel("resnet18", path, size=64)
+    assert target.neurons("final") == ("Normal", "Opacity") and "prepared as other, here" in target.notes[0]
+    with pytest.raises(BadInput, match="output 0 .* was fitted as Normal, here it is called Opacity"):
+        TorchvisionModel("resnet18", path, ["Opacity", "Normal"], size=64)

@@ -27,9 +27,11 @@ def table_of(target, images, folder, batch_size=8):
     return table.set_index("layer"), json.loads((folder / "metrics.json").read_text())
 
 
-def test_every_listed_layer_reads_as_listed(images, tmp_path):
+def test_every_listed_layer_reads_as_listed(images, tmp_path, capsys):
     target = PhantomTarget()
     table, facts = table_of(target, images, tmp_path)
+    head = capsys.readouterr().out.split("read", 1)[1].split("\n")[0]
+    assert "note" not in head  # nothing to note: no column of blanks
     assert ["layer", *table.columns] == list(COLUMNS)
     names = [name for name, _ in target.module.named_modules() if name]
     assert list(table.index) == ["final", "penultimate", *names]

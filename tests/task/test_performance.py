@@ -148,7 +148,7 @@ def test_what_it_leaves(tmp_path, capsys):
     np.testing.assert_allclose(kept[list(CLASSES)], 1 / (1 + np.exp(-logits(range(120)))), rtol=1e-6)
     out = " ".join(capsys.readouterr().out.split())
     assert "20 of 120 images of tiny were training images" in out and "2 of 3 classes judged" in out
-    assert f"{table['auroc'].mean():.3f}" in out and "SYNTHETIC" in out
+    assert f"{target.name} on tiny" in out and f"{table['auroc'].mean():.3f}" in out and "SYNTHETIC" in out
 
 
 def test_the_second_time_no_image_is_read_and_the_files_are_the_same(tmp_path):
