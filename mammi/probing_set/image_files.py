@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mammi.errors import MissingAsset
 from mammi.files import digest
@@ -26,7 +26,8 @@ def decode(data):
     L and RGB stay as they are; 1 and LA become L, other modes (palette, alpha, CMYK) RGB. More than 8 bits
     (I;16, I, F) are stretched from the image's own minimum .. maximum to 0 .. 255, since the range that a
     16-bit file uses (10, 12, 14 bits) is written nowhere. Only the first frame of several is read. DICOM files have
-    rules of their own: :func:`mammi.probing_set.dicom.decode`.
+    rules of their own: :func:`mammi.probing_set.dicom.decode`. An orientation in the EXIF data of a photograph is not
+    applied: networks and annotations know the stored pixels.
     """
     if dicom.is_dicom(data):
         return dicom.decode(data)
@@ -36,6 +37,8 @@ def decode(data):
             return image.copy()
         if image.mode.startswith(("I", "F")):
             values = np.asarray(image, np.float64)
+            if not np.isfinite(values).all():
+                raise ValueError("it has pixels that are no number (NaN or infinity)")
             return Image.fromarray(dicom.stretched(values, values.min(), values.max()))
         return image.convert("L" if image.mode in ("1", "LA", "La") else "RGB")
 
@@ -65,6 +68,8 @@ def inspect(data):
                 image.verify()
         if not png:
             decode(data)
+    except UnidentifiedImageError:
+        return Seen(None, "it is empty" if not data else "it is no image of a known format")
     except BROKEN as error:
         return Seen(None, str(error) or type(error).__name__)
     return Seen(digest(VERSION, data))

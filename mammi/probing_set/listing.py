@@ -4,6 +4,7 @@ from collections import Counter
 from mammi.errors import BadInput
 from mammi.probing_set.image_files import EXTENSIONS
 
+LONG = 100  # characters of a name that an error shows; a missing quote makes one of half a table
 
 class Lookup:
     """An entry of a table -> position of the image it means, or None.
@@ -119,4 +120,5 @@ def _spellings(entry):
 
 def examples(names):
     """`` (a, b, c, ...)``, nothing for no names."""
-    return f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""
+    shown = [name if len(name) <= LONG else f"{name[:LONG]}..." for name in names[:3]]
+    return f" ({', '.join(shown)}{', ...' if len(names) > 3 else ''})" if names else ""

@@ -24,8 +24,15 @@ class Patients:
         self._given, self._headers, self._unnamed = None, headers, set()
         if column is not None:
             self._given = table.column(column, "probing_set.patient_column")
+            self._check_one_each()
         elif pattern is not None:
             self._given = [self._search(name) for name in self._names]
+
+    def _check_one_each(self):
+        of = {}
+        for name, patient in zip(self._names, self._given):
+            if patient and of.setdefault(name, patient) != patient:
+                raise BadInput(f"{name} is of two patients in probing_set.patient_column: {of[name]} and {patient}")
 
     def _search(self, name):
         try:

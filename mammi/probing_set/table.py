@@ -21,7 +21,7 @@ def read(path, option):
     """Text of ``path`` (UTF-8, a byte-order mark and .gz allowed); ``option`` is the setting that named it."""
     if not Path(path).is_file():
         raise MissingAsset(f"{option}={path}: there is no such file. Check the name; relative paths start at the "
-                           "image set's folder")
+                           "image set's folder: probing_set.root, or paths.data for the sets that come with one")
     return read_text(path)
 
 
@@ -51,6 +51,7 @@ def open_table(folder, files):
 class Table:
     """A CSV file, LF or CRLF: ``header`` (list), ``rows`` (lists as long as the header, fields stripped).
 
+    A header without a comma is separated by semicolons or tabs, as spreadsheets of some languages write them.
     Or a JSON file with a list of objects: their fields, a list of names in brackets, other lists blank.
     """
 
@@ -61,13 +62,21 @@ class Table:
             self.header = list(dict.fromkeys(field for record in records for field in record))
             self.rows = [[_plain(record.get(field)) for field in self.header] for record in records]
             return
-        lines = csv.reader(io.StringIO(read(path, option), newline=""))
+        if self.path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            raise BadInput(f"{option}={path} is a spreadsheet: save it as CSV (UTF-8), and give that")
+        text = read(path, option)
+        first = text.lstrip().partition("\n")[0]
+        separator = next((mark for mark in ",;\t" if mark in first), ",")
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         rows = [[field.strip() for field in line] for line in lines]
         rows = [row for row in rows if any(row)]
         if len(rows) < 2:
             raise BadInput(f"{option}={path}: a header and at least one row are expected, found {len(rows)} lines")
         self.header, width = rows[0], len(rows[0])
         self.rows = [row[:width] + [""] * (width - len(row)) for row in rows[1:]]
+        if long := next((row for row in rows[1:] if any(row[width:])), None):
+            raise BadInput(f"{option}={path}: the row of {long[0]} has more fields than the header has columns "
+                           f"({width}): put fields that contain {separator!r} in quotes")
 
     def position(self, column, setting):
         """Index of ``column``, a name or a position (a header may be broken, as in BBox_List_2017.csv)."""
@@ -75,6 +84,9 @@ class Table:
             return column
         if column not in self.header:
             raise BadInput(f"{setting}={column}: {self.path.name} has no such column. {near(str(column), self.header)}")
+        if (n := self.header.count(column)) > 1:
+            raise BadInput(f"{setting}={column}: {self.path.name} has {n} columns of that name: give the position of "
+                           f"the one that is meant, the first is {self.header.index(column)}")
         return self.header.index(column)
 
     def column(self, column, setting):

@@ -78,6 +78,47 @@ def test_crlf_bom_quotes_and_blank_lines_change_nothing(root):
     assert (plain.texts, plain.patients, plain.keys) == (other.texts, other.patients, other.keys)
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_semicolons_and_tabs_of_spreadsheets_are_read(root, mark):
+    plain = folder(root, patient_column="person", text_columns=["note"])
+    write(root, [row.replace(",", mark) for row in ROWS])
+    other = folder(root, patient_column="person", text_columns=["note"])
+    np.testing.assert_array_equal(plain.labels, other.labels)
+    assert (plain.texts, plain.patients) == (other.texts, other.patients)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("row, change, words", [
+    (1, ("A mass. It", "A mass, it"), "row of 11_a.png has more fields than .* columns .6.: put .* in quotes"),
+    (0, ("size", "person"), "patient_column=person: table.csv has 2 columns of that name.*first is 2"),
+    (4, ("33_a.png,Mass,P3", "11_a.png,Mass,P3"), "11_a.png is of two patients in .*patient_column: P1 and P3"),
+    (2, ("11_b.png", '"' + "x" * 999), r"1 rows have no image \(x{100}\.\.\.\)")])
+def test_tables_that_say_two_things_are_refused(root, row, change, words):
+    write(root, [line.replace(*change) if i == row else line for i, line in enumerate(ROWS)])
+    with pytest.raises(BadInput, match=f"(?s){words}"):
+        folder(root, patient_column="person")
+
+
+@pytest.mark.fault
+def test_a_spreadsheet_is_named(root):
+    (root / "table.xlsx").write_bytes(b"PK\3\4")
+    with pytest.raises(BadInput, match="table.xlsx is a spreadsheet: save it as CSV"):
+        folder(root, csv="table.xlsx")
+
+
+@pytest.mark.fault
+def test_pixels_that_are_no_number_are_refused(tmp_path):
+    values = np.ones((4, 4), np.float32)
+    values[0, 0] = np.nan
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    (tmp_path / "b.png").touch()
+    with pytest.raises(BadInput, match="2 of 2 images .* a.tif .it has pixels that are no number"):
+        ImageFolder(tmp_path)
+    (tmp_path / "a.tif").unlink()
+    with pytest.raises(BadInput, match="b.png .it is empty"):
+        ImageFolder(tmp_path)
+
+
 @pytest.mark.parametrize("split, expected", [("train", NAMES[:2]), (["val", "test"], NAMES[2:]), (None, NAMES)])
 def test_splits_by_column_and_by_files(root, split, expected):
     assert folder(root, split_column="part", split=split).ids == expected
