@@ -13,10 +13,10 @@ demo: $(READY)  ## set up and annotate every neuron of the embedded default
 	$(BIN)/python run.py
 
 test: $(READY)  ## set up and run the tests (under ten minutes on two cores)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: $(READY)  ## every test, the long ones too
-	$(BIN)/python -m pytest -m ""
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m ""
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check .
