@@ -22,7 +22,7 @@ def test_not_utf8_names_file_byte_line_and_next_step(tmp_path):
 
 
 @pytest.mark.parametrize("name, data", [("wide.txt", "mass".encode("utf-16-le")), ("wide.txt", "mass".encode("utf-16")),
-                                        ("cut.gz", gzip.compress(b"mass" * 99)[:-12]), ("no.gz", b"mass")])
+                                        ("cut.gz", gzip.compress(b"mass" * 99, mtime=0)[:-12]), ("no.gz", b"mass")])
 def test_other_damage_is_bad_input(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(BadInput, match=name):

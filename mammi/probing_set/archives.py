@@ -94,7 +94,7 @@ class Tar(Archive):
     def __init__(self, path, inner="", memo=None):
         super().__init__(path, inner)
         if self.path.name.lower().endswith(".tar"):
-            self._file = open(path, "rb")  # noqa: SIM115: open as long as the set is in use
+            self._file = open(path, "rb")  # open as long as the set is in use
             members = self._list()
         else:
             import indexed_gzip
