@@ -45,7 +45,7 @@ def main():
     parser.add_argument("--folder", type=Path, default=ROOT / "outputs" / "rehearsal")
     parser.add_argument("overrides", nargs="*", help="more for run.py, such as device=cuda target.layer=penultimate")
     asked = parser.parse_args()
-    print(f"{machine()}\n{stand_ins.WARNING}")
+    print(f"{machine()}\n{stand_ins.WARNING}", flush=True)
     root, stages = asked.folder.resolve(), []
 
     def stage(name, work):

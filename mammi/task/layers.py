@@ -109,7 +109,7 @@ def _show(table, target, facts, notes, path):
 
     shown = table if len(table) <= SHOWN else table[table.layer.str.count(r"\.") < 2]
     view = Table(title=f"{target.name}: layers", title_justify="left", header_style="bold", box=None)
-    columns = ["layer", "kind", "shape", "units", "read", *["note"] * shown.note.any()]
+    columns = ["layer", "kind", "shape", "units", "read", *["note"] * bool(shown.note.any())]
     for column in columns:
         width = 0 if column in ("kind", "note") else int(shown[column].astype(str).str.len().max())
         view.add_column(column, justify="right" if column == "units" else "left", overflow="fold", min_width=width)
