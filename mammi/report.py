@@ -25,12 +25,14 @@ SETTING_WIDTH = 22  # columns of the terminal; longer names are wrapped
 
 
 class Run(NamedTuple):
-    """One finished run. ``path`` is relative to the reported folder; ``settings`` {key: text}."""
+    """One finished run: ``path`` below the reported folder, ``settings`` {key: text}, ``about`` its run.json."""
 
     path: str
     kind: str
     settings: dict
     metrics: dict
+    folder: Path
+    about: dict
 
 
 def main(folder):
@@ -170,7 +172,7 @@ def read_run(path, name):
         if key not in settings:
             settings[key] = value or "(removed)"
     settings = {key: value for key, value in settings.items() if key.split(".")[0] not in NO_EFFECT}
-    return Run(name, KINDS[about["synthetic"]], settings, metrics)
+    return Run(name, KINDS[about["synthetic"]], settings, metrics, path, about)
 
 
 def _frame(runs):
