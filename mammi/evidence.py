@@ -32,6 +32,10 @@ class Evidence:
         self.dissector, self.selection, self.cache = dissector, selection, cache
         self.batch_size = number("batch_size", batch_size, 1, whole=True)
 
+    def on(self, images):
+        """All the same but the images, such as held-out ones."""
+        return Evidence(self.target, images, self.concepts, self.dissector, self.selection, self.cache, self.batch_size)
+
     # --- one pass over the images ---------------------------------------------------------------------------------
 
     def gather(self, layers=None):
