@@ -40,7 +40,7 @@ class CoSy:
     layers are what it informs about; what words drawn at random get (``method=random``) is the level to compare with.
     """
 
-    def __init__(self, names, images, control="all", bootstrap=2000, seed=0):
+    def __init__(self, names, images, control="all", bootstrap=1000, seed=0):
         if images.labels is None or not images.label_names:
             raise BadInput(f"evaluation.images: {images.name} has no labels; choose a labelled set")
         self.names, self.images, self.control, self.seed = names, images, control, seed
