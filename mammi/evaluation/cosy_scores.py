@@ -91,8 +91,10 @@ def aucs(activations, positive, control):
 
 
 def mad(a1, a0):
-    """(mean ``a1`` - mean ``a0``) / standard deviation of ``a0`` (unbiased): how many of them a label's images lie above
-    the others. Float; 0 where ``a0`` does not vary, which an exact oracle's does not, so read the AUC beside it."""
+    """(mean ``a1`` - mean ``a0``) / standard deviation of ``a0`` (unbiased): by how many a label's images lie higher.
+
+    Float; 0 where ``a0`` does not vary, which an exact oracle's does not, so read the AUC beside it.
+    """
     a1, a0 = np.asarray(a1, np.float64), np.asarray(a0, np.float64)
     deviation = a0.std(ddof=1)
     return float((a1.mean() - a0.mean()) / deviation) if deviation > 0 else 0.0

@@ -64,7 +64,7 @@ def test_deviations_of_a_constant_are_no_deviations():
 
 def test_p_values_are_two_sided_and_adjusted_over_what_was_tested():
     rng = np.random.default_rng(0)
-    a1, a0 = rng.normal(1, 1, 30), rng.normal(0, 1, 40)
+    a1, a0 = rng.normal(2, 1, 30), rng.normal(0, 1, 40)
     assert cosy_scores.p_value(a1, a0) == pytest.approx(cosy_scores.p_value(a0, a1))
     assert cosy_scores.p_value(a1, a0) < .01
     assert cosy_scores.p_value(np.ones(12), np.ones(15)) == 1
