@@ -17,7 +17,7 @@ KINDS = {False: "real", True: "synthetic"}
 HEADINGS = {"real": "Real images", "synthetic": "Synthetic images: nothing here is a clinical result"}
 NO_EFFECT = ("hydra", "paths", "tracking", "device", "batch_size")  # settings that no number depends on
 KEY_METRICS = ("hit", "hit_ceiling", "hit_lemma", "hit_synonym", "hit_seen", "hit_withheld", "f1", "cos_",
-               "cosy_coverage", "cosy_auc", "cosy_mad", "cosy_regret", "cosy_rank_median",
+               "cosy_n", "cosy_coverage", "cosy_auc", "cosy_mad", "cosy_regret", "cosy_rank_median",
                "auroc", "auroc_", "target_less_")
 CONTEXT = ("images", "n_neurons", "purity", "images_selected_median", "unique_all", "unique_top1", "n_empty", "n_dead")
 EXTRAS = ("_se", "_low", "_high", "_note", "_name")  # what a run keeps beside a metric

@@ -3,7 +3,7 @@ import math
 
 SHOWN = 20  # neurons
 HEADLINES = ("hit", "hit_lemma", "hit_synonym", "hit_seen", "hit_withheld", "hit_synonym_seen", "hit_synonym_withheld",
-             "f1", "cosy_coverage", "cosy_auc", "cosy_mad", "cosy_regret", "cosy_rank_median", "purity",
+             "f1", "cosy_n", "cosy_coverage", "cosy_auc", "cosy_mad", "cosy_regret", "cosy_rank_median", "purity",
              "images_selected_median", "concepts_per_neuron", "unique_all", "unique_top1", "n_empty", "n_dead")
 PARTS = ("_se", "_low", "_high", "_note")
 

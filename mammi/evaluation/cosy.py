@@ -102,18 +102,22 @@ class CoSy:
         scored = rows["auc"].notna().to_numpy()
         n, of = int(scored.sum()), int(living.sum())
         facts = {"cosy_n": n, "cosy_images": len(self.images), "cosy_labels": int(self.judged.sum())}
-        values = {"coverage": scored[living], **{name: rows[name][scored] for name in ("auc", "mad", "regret")}}
-        for name, some in values.items():
-            key = f"cosy_{name}"
-            facts |= dict.fromkeys([key, f"{key}_se", f"{key}_low", f"{key}_high"])
-            if len(some):
-                low, high = (metrics.wilson(n, of) if name == "coverage"
-                             else metrics.bootstrap(some, self.seed, self.bootstrap))
-                facts |= {key: float(np.mean(some)), f"{key}_se": metrics.standard_error(some), f"{key}_low": low,
-                          f"{key}_high": high}
+        low, high = metrics.wilson(n, of) if of else (None, None)
+        facts |= {"cosy_coverage": n / of if of else None, "cosy_coverage_low": low, "cosy_coverage_high": high}
+        for name in ("auc", "mad", "regret"):
+            facts |= self._mean(f"cosy_{name}", rows[name][scored])
         facts["cosy_rank_median"] = float(rows["rank"].median()) if n else None
-        facts["cosy_auc_note"] = (f"over {n} of {of} living neurons, on {len(self.images)} held-out images of "
-                                  f"{self.images.name}, control {self.control}")
+        facts["cosy_auc_note"] = f"on {len(self.images)} held-out images of {self.images.name}, control {self.control}"
         if learned := seen(target, self.images):
             facts["cosy_auc_note"] += f"; {learned} of them were training images of {target.name}"
+        return facts
+
+    def _mean(self, name, values):
+        """{name, name_se, name_low, name_high} of a mean over neurons; a single one says nothing of how they differ."""
+        facts = dict.fromkeys([name, f"{name}_se", f"{name}_low", f"{name}_high"])
+        if len(values):
+            facts[name] = float(values.mean())
+        if len(values) > 1:
+            facts[f"{name}_low"], facts[f"{name}_high"] = metrics.bootstrap(values, self.seed, self.bootstrap)
+            facts[f"{name}_se"] = metrics.standard_error(values)
         return facts

@@ -192,7 +192,16 @@ def test_what_has_no_score_says_why_and_does_not_count(tmp_path):
     assert rows["cosy_auc"].notna().tolist() == [True, False, False, False, False]
     assert facts["cosy_n"] == 1 and facts["cosy_coverage"] == 1 / 4  # the dead one is not asked
     assert facts["cosy_coverage_low"] < 1 / 4 < facts["cosy_coverage_high"]
-    assert "1 of 4 living neurons" in facts["cosy_auc_note"]
+    assert facts["cosy_auc"] == rows["cosy_auc"][0] and facts["cosy_auc_low"] is facts["cosy_auc_se"] is None
+    assert facts["cosy_auc_note"] == "on 60 held-out images of tiny, control all"
+
+
+def test_images_that_the_target_has_learned_are_told(tmp_path):
+    images, target = held_out(), TinyTarget(np.eye(65, 1))
+    target.trained_on = frozenset(key[:12] for key in images.keys[:7])
+    known = evidence(Cache(tmp_path), target=target)
+    facts, _ = CoSy(names, images, bootstrap=5)(said([["mass"]]), known)
+    assert facts["cosy_auc_note"].endswith("; 7 of them were training images of tiny_target")
 
 
 def test_no_scored_neuron_gives_no_number(tmp_path):
