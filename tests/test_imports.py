@@ -8,21 +8,25 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Low modules: values, files, words, generators. Each may import what stands before it.
-LOW = ("errors", "offline", "types", "files", "text_files", "progress", "download", "prefetch", "overlap", "reports",
-       "openi", "lemma", "synonyms", "selection", "matching", "text_encoder", "phantom", "backbone", "shards", "cache")
+LOW = ("errors", "offline", "types", "files", "text_files", "progress", "tagging", "download", "prefetch", "overlap",
+       "reports", "openi", "lemma", "synonyms", "selection", "matching", "text_encoder", "phantom", "backbone", "shards",
+       "cache")
 OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation")
-STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices", "outputs")
+STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices", "outputs",
+         "sweep")
 MAY_IMPORT = {
     **{unit: set(LOW[:i]) for i, unit in enumerate(LOW)},
     **{unit: set(LOW) for unit in (*OPTIONS, *STORY)},
     "finished": {*LOW, "report"},
+    "done": {*LOW, "report", "finished"},
     "diff": {"finished", "report"},
+    "tracking": {"errors", "offline", "files", "report"},
     "manifest": {"errors", "text_files"},
     "assets": {"manifest", "download", "files", "errors"},
     "assets_view": {"errors"},
     "diff_view": {"diff", "finished", "report"},
-    "task": {*LOW, *OPTIONS, *STORY},
-    "__main__": {*LOW, *STORY, "finished", "diff", "diff_view", "manifest", "assets", "assets_view"},
+    "task": {*LOW, *OPTIONS, *STORY, "done"},
+    "__main__": {*LOW, *STORY, "finished", "diff", "diff_view", "manifest", "assets", "assets_view", "tracking"},
     "__init__": {"notebook"},
 }
 FILES = sorted((ROOT / "mammi").rglob("*.py"))

@@ -2,9 +2,10 @@
 from collections import Counter
 
 from mammi.concept_set.base import word_list
-from mammi.concept_set.tagging import FromReports, tag
+from mammi.concept_set.from_reports import FromReports
 from mammi.errors import BadInput
 from mammi.reports import SECTIONS, STOP_WORDS, plain
+from mammi.tagging import tag
 from mammi.text_files import lines
 from mammi.types import Concepts
 

