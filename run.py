@@ -8,36 +8,49 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
 from mammi.errors import BadInput, MammiError, MissingAsset, near, number
 from mammi.offline import go_offline
+from mammi.sweep import fail
 
 
 @hydra.main(config_path="conf", config_name="config", version_base="1.3")
 def main(cfg):
+    job = HydraConfig.get()
     try:
         number("seed", cfg.seed, 0, whole=True)
         number("batch_size", cfg.batch_size, 1, whole=True)
-        if not isinstance(cfg.offline, bool):
-            raise BadInput(f"offline={cfg.offline}: expected true or false")
+        for key in ("offline", "skip_done"):
+            if not isinstance(cfg[key], bool):
+                raise BadInput(f"{key}={cfg[key]}: expected true or false")
+        if cfg.skip_done and job.runtime.choices.task != "annotate":
+            raise BadInput(f"skip_done=true is for task=annotate, got task={job.runtime.choices.task}")
         if cfg.offline:
             go_offline()
         if cfg.device != "cpu":
             from mammi.devices import check_device
 
             check_device(cfg.device)
+        mirror = instantiate(cfg.tracking) if cfg.tracking else None  # its bad options stop the run before the work
         task = get_method(cfg.task._target_)
         asked = inspect.signature(task).parameters
         if unknown := [key for key in cfg.task if key != "_target_" and key not in asked]:
             raise BadInput(f"task.{unknown[0]}: {task.__name__} has no such option. {near(unknown[0], asked)}")
         task(**build_all(cfg, asked))
-    except KeyboardInterrupt:
-        print("\nInterrupted. What was finished is in the cache: the same command goes on from there.", file=sys.stderr)
-        sys.exit(130)
+        if mirror:
+            mirror(HydraConfig.get().runtime.output_dir)
     except Exception as error:
-        sys.exit(teach(error))
+        taught = teach(error) if behind(error) else None
+        fail(job.runtime.output_dir, error, taught)
+        if job.mode == RunMode.MULTIRUN:  # the other jobs go on
+            print(taught or traceback.format_exc(), file=sys.stderr)
+        elif taught:
+            sys.exit(taught)
+        else:
+            raise
 
 
 def build_all(cfg, names):
@@ -72,14 +85,23 @@ def build(cfg, name):
         from mammi.run_folder import RunFolder
 
         job = HydraConfig.get()
+        earlier = cfg.paths.outputs if cfg.skip_done else None
         return RunFolder(job.runtime.output_dir, cfg.name, OmegaConf.to_container(job.runtime.choices),
-                         list(job.overrides.task), cfg.seed)
+                         list(job.overrides.task), cfg.seed, settings(cfg), earlier)
     value = cfg.task[name] if name in cfg.task else cfg[name]
     if not OmegaConf.is_config(value):
         return value
     if empty := sorted(OmegaConf.missing_keys(value)):
         raise MissingAsset(f"{empty[0]} has no value: give {empty[0]}=...")
     return instantiate(value)
+
+
+def settings(cfg):
+    """What the config says about a run's numbers; where its files are kept and how fast it runs does not matter."""
+    from mammi.done import APART
+
+    same = OmegaConf.merge(cfg, {"device": "", "batch_size": 0, "paths": {"outputs": "", "cache": ""}})
+    return {key: value for key, value in OmegaConf.to_container(same, resolve=True).items() if key not in APART}
 
 
 def teach(error):
@@ -106,4 +128,9 @@ def behind(error):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was computed is in the cache: the same command goes on from there, and with "
+              "skip_done=true a sweep does not run its finished jobs again.", file=sys.stderr)
+        sys.exit(130)

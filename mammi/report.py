@@ -15,7 +15,8 @@ from mammi.files import replacing
 log = logging.getLogger(__name__)
 KINDS = {False: "real", True: "synthetic"}
 HEADINGS = {"real": "Real images", "synthetic": "Synthetic images: nothing here is a clinical result"}
-NO_EFFECT = ("hydra", "paths", "tracking", "device", "batch_size")  # settings that no number depends on
+# Settings that no number depends on.
+NO_EFFECT = ("hydra", "paths", "tracking", "device", "batch_size", "offline", "skip_done")
 KEY_METRICS = ("hit", "hit_ceiling", "hit_lemma", "hit_synonym", "hit_seen", "hit_withheld", "f1", "cos_",
                "cosy_n", "cosy_coverage", "cosy_auc", "cosy_mad", "cosy_regret", "cosy_rank_median",
                "auroc", "auroc_", "target_less_")

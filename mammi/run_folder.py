@@ -19,13 +19,22 @@ PACKAGES = ("mammi", "torch", "torchvision", "numpy", "pandas", "hydra-core", "o
 
 
 class RunFolder:
-    """``path`` exists already (Hydra made it). ``choices`` {group: option}, ``overrides`` as typed, ``seed`` int."""
+    """``path`` exists already (Hydra made it). ``choices`` {group: option}, ``overrides`` as typed, ``seed`` int.
 
-    def __init__(self, path, name="run", choices=None, overrides=(), seed=0):
-        self.path = Path(path)
+    settings  what the config says about the run's numbers (:func:`mammi.done.content`), or None where nobody asks
+    earlier   folder of earlier runs, one of which may spare this one's work; None: compute in any case
+    """
+
+    def __init__(self, path, name="run", choices=None, overrides=(), seed=0, settings=None, earlier=None):
+        self.path, self.settings, self.earlier = Path(path), settings, earlier
         self.name, self.overrides, self.seed = name, list(overrides), seed
         self.choices = {k: v for k, v in (choices or {}).items() if not k.startswith("hydra/")}
         self._begun = time.monotonic()
+
+    @property
+    def identity(self):
+        """What ``run.json`` says of the job itself."""
+        return {"name": self.name, "choices": self.choices, "overrides": self.overrides, "seed": self.seed}
 
     def file(self, name):
         """Path of ``name`` in this folder; parents exist."""
@@ -48,8 +57,7 @@ class RunFolder:
 
     def about(self, **facts):
         """``run.json``, ``versions.json`` and ``reproduce.sh``."""
-        self.json("run.json", {"name": self.name, "choices": self.choices, "overrides": self.overrides,
-                               "seed": self.seed, "seconds": round(time.monotonic() - self._begun, 2), **facts})
+        self.json("run.json", {**self.identity, "seconds": round(time.monotonic() - self._begun, 2), **facts})
         self.json("versions.json", versions())
         command = shlex.join(["python", "run.py", *self.overrides])
         lines = ["#!/bin/sh", f"# mammi {_commit()}; package versions in versions.json",

@@ -1,4 +1,5 @@
 """The paper in one page: probing images -> activations and embeddings -> selection -> matching -> evaluation."""
+from mammi import done
 from mammi.evidence import Evidence
 from mammi.overlap import seen, warnings
 from mammi.picture import neuron_picture, score_plot
@@ -15,9 +16,13 @@ def annotate(target, probing_set, concept_set, dissector, selection, method, eva
     neurons.png, scores.png, run.json, versions.json, reproduce.sh, and last ``metrics.json``; its
     ``images_seen_in_training`` is null where nothing is known of the target's training
 
-    Returns (annotations, metrics).
+    Returns (annotations, metrics), or None where the results are those of an earlier run (``out.earlier``).
     """
     concepts = concept_set.load(cache)
+    content = done.content(out.settings, target, probing_set, concepts, dissector)
+    if out.earlier and (folder := done.find(out.earlier, content)):
+        return done.take(folder, out)
+
     evidence = Evidence(target, probing_set, concepts, dissector, selection, cache, batch_size)
     if any(getattr(part, "needs_every_image", False) for part in (method, selection)):
         evidence.gather()  # target and dissector then share one decoding of each image
@@ -36,7 +41,7 @@ def annotate(target, probing_set, concept_set, dissector, selection, method, eva
     score_plot(annotations, evidence, out.file("scores.png"))
     notes = [*warnings(target, probing_set), *probing_set.notes, *target.notes, *dissector.notes]
     out.about(names=names, synthetic=probing_set.synthetic, images=len(probing_set), concepts=len(concepts),
-              concept_source=concepts.source, concepts_dropped=concepts.dropped, notes=notes)
+              concept_source=concepts.source, concepts_dropped=concepts.dropped, notes=notes, content=content)
     out.json("metrics.json", {**metrics, **{f"{k}_name": v for k, v in names.items()}})
     summarise(names, annotations, neurons, metrics, notes, probing_set.synthetic, out.path)
     return annotations, metrics
