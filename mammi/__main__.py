@@ -25,9 +25,23 @@ def main(arguments=None):
     what.add_argument("--get", metavar="NAME", help="download this one (the terms of its licence are yours to keep)")
     what.add_argument("--verify", action="store_true", help="check the sha256 of what is here")
     what.add_argument("--json", action="store_true", help="for scripts")
+    mirror = commands.add_parser("mirror", help="copy finished runs to W&B; offline without a key")
+    mirror.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="a run folder, a sweep, or above them")
+    mirror.add_argument("--project", default="mammi")
+    mirror.add_argument("--entity")
+    mirror.add_argument("--mode", choices=("online", "offline"), help="else WANDB_MODE, else online with a key")
+    mirror.add_argument("--group", help="else the sweep's folder name")
+    mirror.add_argument("--tag", action="append", default=[], dest="tags")
+    mirror.add_argument("--images", action="store_true", help="also what shows or names single images")
+    mirror.add_argument("--no-artifact", action="store_false", dest="artifact")
+    dashboard = commands.add_parser("dashboard", help="make the W&B workspace of these runs")
+    dashboard.add_argument("--entity", required=True)
+    dashboard.add_argument("--project", default="mammi")
+    dashboard.add_argument("--dry-run", type=Path, metavar="FILE", help="check it and write it as JSON; sends nothing")
     args = parser.parse_args(arguments)
     try:
-        {"report": _report, "cache": _cache, "diff": _diff, "assets": _assets}[args.command](args)
+        {"report": _report, "cache": _cache, "diff": _diff, "assets": _assets,
+         "mirror": _mirror, "dashboard": _dashboard}[args.command](args)
     except MammiError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
@@ -90,6 +104,20 @@ def _assets(args):
         print(as_json(shelf))
     else:
         show(shelf)
+
+
+def _mirror(args):
+    from mammi.tracking.send import mirror
+
+    options = {key: value for key, value in vars(args).items() if key != "command"}
+    for line in mirror(**options):
+        print(line, flush=True)
+
+
+def _dashboard(args):
+    from mammi.tracking.dashboard import push, write
+
+    print(write(args.entity, args.project, args.dry_run) if args.dry_run else push(args.entity, args.project))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,208 @@
+"""What W&B gets of a finished run: read from its folder, and only what is on a list.
+
+Lists of what may go, not of what may not: an option, a column or a picture that nobody thought of stays here.
+
+config    numbers and booleans; of texts those of :data:`TEXTS`; the chosen options and their names. No path, no
+          pattern, no list of texts, nothing of ``paths`` and ``hydra``
+summary   the numbers of metrics.json
+neurons   the columns of neurons.csv in :data:`COLUMNS`, which say nothing of single images
+files     annotations.csv (words and scores), the same columns of neurons.csv, the same numbers as metrics.json
+pictures  those of :data:`PICTURES`, which show curves and bars
+
+``images=True`` adds all pictures, all of neurons.csv, contributions.csv, images.csv and the run's notes. What hangs on
+the machine (reproduce.sh, run.log, versions.json, .hydra) never goes.
+"""
+import csv
+import io
+import json
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from mammi.errors import BadInput
+from mammi.files import digest
+from mammi.report import NO_EFFECT, read
+
+PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png")
+WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv")
+WORDS = ("neuron", "name", "rank", "concept", "score")
+COLUMNS = re.compile("neuron|name|status|images_selected|top_concept|concepts|accepted|purity|precision|recall|"
+                     "runner_up|margin|without_it|(hit|f1|cos|cosy)(_[a-z0-9]+)*")
+TEXTS = re.compile(r"name|device|profile\.name|(selection|method)\..*|target\.(layer|activation|reducer|model)|"
+                   r"probing_set\.(split|template)")
+PLAIN = re.compile(r"[\w .,:;=+%()'-]*")  # no slash, backslash, tilde, @ or bracket
+SUFFIX = re.compile(r"\.[A-Za-z]\w{0,11}$")   # words.txt, weights.safetensors
+MACHINE = ("hydra", "paths", "tracking")
+NAME_LENGTH = 120
+
+
+class Record(NamedTuple):
+    """All of one run that leaves the machine. ``files`` {name: bytes}, ``pictures`` {name: path}, ``table`` (columns,
+    rows) of the neurons or None; ``key`` is the same whenever the same run is mirrored."""
+
+    folder: Path
+    key: str
+    name: str
+    group: str | None
+    job_type: str
+    kind: str
+    notes: str
+    config: dict
+    summary: dict
+    table: tuple | None
+    files: dict
+    pictures: dict
+
+
+def records(folder, images=False):
+    """:class:`Record` of each finished run at or below ``folder``; :class:`BadInput` where there is none."""
+    return [_record(run, images) for run in read(folder)[0]]
+
+
+def _record(run, images):
+    about, folder = run.about, run.folder
+    names, choices = about.get("names", {}), about.get("choices", {})
+    flat = sendable(_composed(folder))
+    config = _nested(flat) | {"data": run.kind, "choice": {key: str(option) for key, option in choices.items()},
+                              "names": {key: str(name) for key, name in names.items() if plain(str(name))}}
+    summary = {key: value for key, value in run.metrics.items() if _is_number(value)}
+    table, files = None, {"metrics.json": _json(summary)}
+    if (folder / "annotations.csv").is_file():
+        files["annotations.csv"] = _csv(*_columns(folder / "annotations.csv", WORDS.__contains__))
+    if (folder / "neurons.csv").is_file():
+        table = _columns(folder / "neurons.csv", (lambda _: True) if images else COLUMNS.fullmatch)
+        files["neurons.csv"] = _csv(*table)
+    if images:
+        files |= {name: (folder / name).read_bytes() for name in WITH_IMAGES if (folder / name).is_file()}
+    shown = sorted(folder.glob("*.png")) if images else [folder / name for name in PICTURES]
+    return Record(folder, digest(about, folder.name)[:12], _name(about, flat), _group(folder),
+                  str(choices.get("task", "run")), run.kind, _notes(run.kind, names, about, images), config, summary,
+                  table, files, {path.stem: path for path in shown if path.is_file()})
+
+
+def sendable(config):
+    """{dotted key: number, boolean or plain text} of a composed config ({group: {key: value}}) that may leave."""
+    flat = _flat(config)
+    out = {}
+    for key, value in flat.items():
+        for _ in range(len(flat)):  # ${seed} stands for another key's value; any other interpolation stays here
+            found = re.fullmatch(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
+            if not found:
+                break
+            value = flat.get(found[1])
+        if isinstance(value, bool) or _is_number(value) or \
+                isinstance(value, str) and TEXTS.fullmatch(key) and plain(value):
+            out[key] = value
+    return out
+
+
+def plain(text):
+    """Whether ``text`` looks like words or a number, not like a path, a file or a pattern."""
+    return bool(PLAIN.fullmatch(text)) and not SUFFIX.search(text)
+
+
+def _composed(folder):
+    """The config as Hydra composed it, {} where there is none; a study's parts share their parent's."""
+    import yaml
+
+    for path in (folder / ".hydra" / "config.yaml", folder.parent / ".hydra" / "config.yaml"):
+        if path.is_file():
+            return _yaml(yaml, path)
+    return {}
+
+
+def _yaml(yaml, path):
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path} is damaged ({error})") from error
+    if not isinstance(found, dict):
+        raise BadInput(f"{path} is damaged (no mapping)")
+    return found
+
+
+def _group(folder):
+    """A sweep's folder name, or for a study's part the study's; else None."""
+    import yaml
+
+    path = folder / ".hydra" / "hydra.yaml"
+    if not path.is_file():
+        return folder.parent.name if (folder.parent / ".hydra").is_dir() else None
+    return folder.parent.name if _yaml(yaml, path).get("hydra", {}).get("mode") == "MULTIRUN" else None
+
+
+def _name(about, flat):
+    """The experiment's name, and of what was typed what may leave."""
+    words = [str(about.get("name", "run"))]
+    for override in about.get("overrides", []):
+        key, _, _ = str(override).lstrip("+~").partition("=")
+        if key.split(".")[0] in NO_EFFECT or key == "name":
+            continue
+        if key in about.get("choices", {}):
+            words.append(f"{key}={about['choices'][key]}")
+        elif key in flat:
+            words.append(f"{key}={flat[key]}")
+    return " ".join(words)[:NAME_LENGTH]
+
+
+def _notes(kind, names, about, images):
+    lines = ["Synthetic images: nothing here is a clinical result." if kind == "synthetic" else "Real images."]
+    lines += [f"{group}: {name}" for group, name in names.items()
+              if "stand-in" in str(name) and plain(str(name))]
+    return "\n".join(lines + ([str(note) for note in about.get("notes", [])] if images else []))
+
+
+def _columns(path, wanted):
+    """(columns, rows) of a CSV file; cells of a column that holds numbers alone become numbers, empty ones None."""
+    with open(path, newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if any(len(row) != len(header) for row in rows):
+        raise BadInput(f"{path} is damaged (rows of different lengths). Run it again (its reproduce.sh)")
+    kept = [(name, _typed([row[i] for row in rows])) for i, name in enumerate(header) if wanted(name)]
+    return [name for name, _ in kept], [list(row) for row in zip(*(values for _, values in kept))]
+
+
+def _typed(cells):
+    try:
+        numbers = [float(cell) if cell else None for cell in cells]
+    except ValueError:
+        return [cell or None for cell in cells]
+    if all(number is None or number.is_integer() for number in numbers):
+        return [number if number is None else int(number) for number in numbers]
+    return numbers
+
+
+def _csv(columns, rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    return text.getvalue().encode()
+
+
+def _json(value):
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _flat(config, above=""):
+    out = {}
+    for key, value in config.items():
+        name = f"{above}{key}"
+        if name in MACHINE or str(key).startswith("_"):
+            continue
+        out |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return out
+
+
+def _nested(flat):
+    out = {}
+    for key, value in flat.items():
+        *above, last = key.split(".")
+        inner = out
+        for part in above:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return out
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
