@@ -34,8 +34,8 @@ class ReportNouns(FromReports):
                   calls "acute" a noun once in fifty times; of a phrase its last word counts
     noun_phrases  also up to 4 words in a row, adjectives and nouns, that end where a row of nouns ends: "pleural
                   thickening", "focal airspace disease"
-    drop_negated  count only reports that use the word without a negation before it (``negated``): a word that is only ever
-                  denied goes
+    drop_negated  count only reports that use the word without a negation before it (``negated``): a word that is only
+                  ever denied goes
     stop_words    a file of words to leave out, one a line
     name          defaults to ``openi_nouns`` (``openi_nouns_and_phrases``), or ``nouns of FILE``
 
