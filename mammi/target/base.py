@@ -45,6 +45,13 @@ class Target(ABC):
     def fingerprint(self, layer) -> str:
         """All that a row of ``layer`` depends on, but the image: weights, transform, layer, reduction."""
 
+    def field(self, size):
+        """(left, top, right, bottom) in pixels of an image of ``size`` (width, height): where its maps lie.
+
+        What the network sees of the image, the whole of it unless it is cropped; fractions of a pixel are possible.
+        """
+        return 0, 0, *size
+
     def truths(self, layer):
         """N lists of the words that name a neuron rightly, or None where that is not known."""
         return [[n.lower()] for n in self.neurons(layer)] if layer == "final" else None
@@ -74,7 +81,8 @@ class TorchTarget(Target):
 
     module        network; (B, C, H, W) -> (B, classes) logits
     transform     PIL image -> (C, H, W) float tensor; its repr is part of the fingerprint. Where it says by ``range``
-                  what 8-bit images can become, prepared images are held against it
+                  what 8-bit images can become, prepared images are held against it; where it crops them, its
+                  ``field`` says what is left
     taps          {"final": Tap, "penultimate": Tap}; every other module is reached by its own name
     classes       names of the final layer's outputs
     head          name of the linear module behind ``penultimate`` (global average pooling between), or None
@@ -133,6 +141,9 @@ class TorchTarget(Target):
         more = {key: value for key, value in more.items() if value is not None}
         return digest("TorchTarget 2", type(self.module).__qualname__, state, repr(self.transform),
                       [tap.module, tap.relu], self.reducer, *[more] * bool(more))
+
+    def field(self, size):
+        return getattr(self.transform, "field", super().field)(size)
 
     def prepare(self, batch):
         """(B, C, H, W) on the device, from a batch's raw images."""

@@ -29,16 +29,27 @@ class ResizeCrop:
     def __call__(self, image):
         colour = len(self.mean) == 3 and image.mode != "L"  # grey shown three times is resized once
         image = image.convert("RGB" if colour else "L")
-        short = min(image.size)
-        if short != self.resize:
-            size = [side * self.resize // short for side in image.size]
+        size, (left, top) = self._place(image.size)
+        if size != image.size:
             image = image.resize(size, Image.Resampling[self.filter])
-        left, top = (round((side - self.crop) / 2) for side in image.size)
         image = image.crop((left, top, left + self.crop, top + self.crop))
         # Only 256 values are normalised; a pixel looks its own up. That takes a tenth of the time on all pixels.
         values = ((np.arange(256, dtype=np.float32)[:, None] / 255 - self.mean) / self.sd).astype(np.float32)
         pixels = np.asarray(image).reshape(self.crop, self.crop, -1)
         return torch.from_numpy(np.stack([values[:, c][pixels[..., c * colour]] for c in range(len(self.mean))]))
+
+    def field(self, size):
+        """(left, top, right, bottom) of the crop, in pixels of an image of ``size`` (width, height)."""
+        resized, corner = self._place(size)
+        left, top = (at * side / new for at, side, new in zip(corner, size, resized))
+        right, bottom = ((at + self.crop) * side / new for at, side, new in zip(corner, size, resized))
+        return left, top, right, bottom
+
+    def _place(self, size):
+        """The size of an image of ``size`` after it was resized, and the corner of the crop in it."""
+        short = min(size)
+        resized = tuple(side * self.resize // short for side in size)
+        return resized, tuple(round((side - self.crop) / 2) for side in resized)
 
     def __repr__(self):
         return (f"ResizeCrop 2(resize={self.resize}, crop={self.crop}, mean={self.mean}, sd={self.sd}, "
