@@ -35,14 +35,11 @@ def main(cfg):
 
             check_device(cfg.device)
         mirror = instantiate(cfg.tracking) if cfg.tracking else None  # its bad options stop the run before the work
-        mirror = instantiate(cfg.tracking) if cfg.tracking else None  # its bad options stop the run before the work
         task = get_method(cfg.task._target_)
         asked = inspect.signature(task).parameters
         if unknown := [key for key in cfg.task if key != "_target_" and key not in asked]:
             raise BadInput(f"task.{unknown[0]}: {task.__name__} has no such option. {near(unknown[0], asked)}")
         task(**build_all(cfg, asked))
-        if mirror:
-            mirror(HydraConfig.get().runtime.output_dir)
         if mirror:
             mirror(HydraConfig.get().runtime.output_dir)
     except Exception as error:
