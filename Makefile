@@ -30,6 +30,20 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet -e '.[dev]'
 	touch $@
 
+EXPERIMENTS = table1 table2 table3 table4 table5 figure2a figure2b leaderboard leaderboard_www
+
+$(EXPERIMENTS): $(READY)
+	$(BIN)/python run.py experiment=$@ skip_done=true $(ARGS)
+
+experiments: $(EXPERIMENTS)  ## every table and figure on the embedded default; one alone: make table1 .. table5, figure2a, ...
+	$(MAKE) tables figures
+
+tables: $(READY)  ## the paper's tables from the runs below outputs, into experiments/mammi
+	$(BIN)/python -m mammi tables
+
+verify-paper: $(READY)  ## compare a finished run of profile=paper with the published numbers (RUN=FOLDER, or the newest)
+	$(BIN)/python -m mammi verify $(RUN)
+
 sweep: $(READY)  ## the concept-set ablation on the embedded default, and its table
 	$(BIN)/python run.py -m name=sweep concept_set=mimic_nouns,wordnet,20k
 	$(BIN)/python -m mammi report $$(ls -d outputs/sweep/*/ | tail -1)
@@ -62,4 +76,4 @@ bench: $(READY)  ## time matching, whole runs and extraction against plainer way
 clean:  ## delete run folders and the cache
 	find outputs -mindepth 1 -not -name README.md -delete
 
-.PHONY: help demo test test-all lint install sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights rehearsal bench clean
+.PHONY: help demo test test-all lint install $(EXPERIMENTS) experiments tables verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights rehearsal bench clean

@@ -11,6 +11,12 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     report = commands.add_parser("report", help="fold run folders into a table (Markdown and CSV)")
     report.add_argument("folder", type=Path, help="a run folder, a sweep, or anything above them")
+    tables = commands.add_parser("tables", help="the paper's tables from run folders: paper.md and phantom.md")
+    tables.add_argument("folder", type=Path, nargs="?", default=Path("outputs"), help="anything above the runs")
+    tables.add_argument("--to", type=Path, default=Path("experiments/mammi"), metavar="FOLDER")
+    verify = commands.add_parser("verify", help="compare a finished run of profile=paper with the published numbers")
+    verify.add_argument("run", type=Path, nargs="?", help="its folder; without one the newest below outputs")
+    verify.add_argument("--cosine-tolerance", type=float, default=0.005, metavar="X")
     cache = commands.add_parser("cache", help="what the cache holds; --clear deletes all of it, fitted models too")
     cache.add_argument("--root", type=Path, default=Path("outputs/cache"))
     cache.add_argument("--clear", action="store_true")
@@ -40,7 +46,7 @@ def main(arguments=None):
     dashboard.add_argument("--dry-run", type=Path, metavar="FILE", help="check it and write it as JSON; sends nothing")
     args = parser.parse_args(arguments)
     try:
-        {"report": _report, "cache": _cache, "diff": _diff, "assets": _assets,
+        {"report": _report, "tables": _tables, "verify": _verify, "cache": _cache, "diff": _diff, "assets": _assets,
          "mirror": _mirror, "dashboard": _dashboard}[args.command](args)
     except MammiError as error:
         sys.exit(f"{type(error).__name__}: {error}")
@@ -50,6 +56,18 @@ def _report(args):
     from mammi.report import main as fold
 
     fold(args.folder)
+
+
+def _tables(args):
+    from mammi.tables.write import main as write
+
+    write(args.folder, args.to)
+
+
+def _verify(args):
+    from mammi.tables.verify import main as verify
+
+    sys.exit(0 if verify(args.run, cosine_tolerance=args.cosine_tolerance) else 1)
 
 
 def _diff(args):

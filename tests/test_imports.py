@@ -24,9 +24,11 @@ MAY_IMPORT = {
     "manifest": {"errors", "text_files"},
     "assets": {"manifest", "download", "files", "errors"},
     "assets_view": {"errors"},
+    "tables": {"errors", "files", "report", "finished", "manifest", "evaluation"},
     "diff_view": {"diff", "finished", "report"},
     "task": {*LOW, *OPTIONS, *STORY, "done"},
-    "__main__": {*LOW, *STORY, "finished", "diff", "diff_view", "manifest", "assets", "assets_view", "tracking"},
+    "__main__": {*LOW, *STORY, "finished", "diff", "diff_view", "manifest", "assets", "assets_view", "tracking",
+                 "tables"},
     "__init__": {"notebook"},
 }
 FILES = sorted((ROOT / "mammi").rglob("*.py"))
