@@ -2,14 +2,17 @@
 import logging
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 from mammi import finished
-from mammi.files import digest
+from mammi.files import digest, hash_of
 from mammi.report import NO_EFFECT, read_object
 
 log = logging.getLogger(__name__)
 APART = (*NO_EFFECT, "name", "profile", "rows")  # top keys of the config that say nothing about one job's numbers
+# Parts of a run that have no fingerprint of their own: their code counts.
+CODE = ("method", "evaluation", "evidence.py", "matching.py", "selection.py", "lemma.py", "synonyms.py", "synonyms.yaml")
 OF_A_JOB = (".*", "run.log", "run.json", "failed.txt", "metrics.json", "wandb*")  # what stays with the job that ran
 
 
@@ -22,7 +25,7 @@ def content(settings, target, probing_set, concepts, dissector):
     if settings is None:
         return None
     labels = [] if probing_set.labels is None else [probing_set.labels]
-    return digest("content 1", settings, _files(settings), target.fingerprint(target.layer), list(probing_set.keys),
+    return digest("content 1", _code(), settings, _files(settings), target.fingerprint(target.layer), list(probing_set.keys),
                   list(probing_set.label_names), *labels, list(concepts.words), dissector.fingerprint)
 
 
@@ -57,6 +60,14 @@ def take(folder, out):
     about = read_object(folder / "run.json")
     out.json("run.json", {"copied_from": str(folder)} | about | out.identity)
     out.json("metrics.json", read_object(folder / "metrics.json"))
+
+
+@cache
+def _code():
+    """{path: sha256} of :data:`CODE`."""
+    here = Path(__file__).parent
+    files = [file for name in CODE for file in ([here / name] if "." in name else sorted((here / name).rglob("*.py")))]
+    return {file.relative_to(here).as_posix(): hash_of(file) for file in files}
 
 
 def _files(value):
