@@ -26,7 +26,7 @@ class CoSy:
     bootstrap  resamples of the patients behind a neuron's interval, and of the neurons behind a mean's
     seed       of those resamples and of ``matched``
 
-    A word counts for the label that it names by lemma or by the synonym table. Columns of ``neurons.csv``:
+    The top word counts for the label that it names by lemma or by the synonym table. Columns of ``neurons.csv``:
 
     cosy_label, cosy_n1          that label, and how many images have it
     cosy_auc, _low, _high        P(a1 > a0) + P(a1 = a0) / 2 of activations with and without the label
