@@ -7,6 +7,7 @@ import numpy as np
 from mammi import matching
 from mammi.errors import BadInput, number
 from mammi.files import digest
+from mammi.image_text import Products
 from mammi.prefetch import ahead
 from mammi.progress import track
 from mammi.selection import blocks, checked, select
@@ -155,6 +156,13 @@ class Evidence:
         if self.dissector.embeds:
             return _Embedded(self._means, self._rows, self.positions, self.text_embeddings(texts))
         return _Scored(self._scores(self.positions, texts), self.positions, self.selected)
+
+    def similarity(self, texts):
+        """How well each text fits each image, (P, len(texts)), to be indexed ``[images, texts]``: cosines are computed
+        there and then, scores of a dissector without embeddings lie in the cache."""
+        if self.dissector.embeds:
+            return Products(self.image_embeddings(), self.text_embeddings(texts))
+        return self._scores(np.arange(len(self.images)), texts)
 
     @cached_property
     def _means(self):

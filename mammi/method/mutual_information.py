@@ -1,0 +1,93 @@
+"""Pointwise mutual information of neurons and concepts, as in CLIP-Dissect: :func:`soft_wpmi` and :func:`wpmi`.
+
+See :mod:`mammi.method.clip_dissect` for what goes in. The softmax over all concepts needs one number per image, so two
+passes over blocks of concepts do, and no matrix of images x concepts is made.
+"""
+import numpy as np
+
+from mammi.errors import BadInput, number
+from mammi.image_text import check_pair, highest, rows_of, text_blocks
+
+EPS = 1e-7  # keeps logarithms finite
+
+
+def soft_wpmi(image_text_similarity, activations, top_k=100, a=10, lam=1, p_start=0.998, p_end=0.97):
+    """Soft weighted pointwise mutual information: sum_r log(1 + w_r (G_rj - 1)) - lam * marginal_j.
+
+    G is the softmax over concepts of ``a`` times the similarity; r runs over a neuron's ``top_k`` highest images, best
+    first, with the chance w_r to be a true example falling from ``p_start`` towards ``p_end``. The marginal is the
+    mean over the N neurons of what stands before it (of its exponential), so scores depend on which neurons are
+    given: with a single one it is that neuron's own term, and lam=1 leaves 0 for every concept.
+    """
+    for name, value in (("p_start", p_start), ("p_end", p_end)):
+        number(f"method.{name}", value, 0, 1)
+    k = _check(image_text_similarity, activations, top_k)
+    weight = p_start - np.arange(k) / k * (p_start - p_end)
+    return _mutual_information(image_text_similarity, activations, a, lam, weight, 1 - weight + EPS)
+
+
+def wpmi(image_text_similarity, activations, top_k=28, a=2, lam=0.6):
+    """Weighted pointwise mutual information: sum_r log G_rj - lam * marginal_j, in the letters of :func:`soft_wpmi`."""
+    k = _check(image_text_similarity, activations, top_k)
+    return _mutual_information(image_text_similarity, activations, a, lam, np.ones(k), np.full(k, EPS))
+
+
+def _check(similarity, activations, top_k):
+    check_pair(similarity, activations)
+    if number("method.top_k", top_k, 1, whole=True) > len(activations):
+        raise BadInput(f"method.top_k={top_k}, but there are only {len(activations)} images; choose a smaller top_k")
+    return top_k
+
+
+def _mutual_information(similarity, activations, a, lam, weight, floor):
+    """(N, C) L - lam * (logsumexp_i L - log N) with L_ij = sum_r log(floor_r + weight_r G_rj)."""
+    number("method.a", a), number("method.lam", lam)
+    top = highest(activations, len(weight))
+    images, where = rows_of(top, len(activations))
+    norm = _log_sum_exp(similarity, images, a)[:, None]
+    constant, scores = np.log(floor).sum(), []
+    for _, block in text_blocks(similarity, images):
+        g = block * block.dtype.type(a)
+        g -= norm.astype(g.dtype)
+        fit = _log_products(np.exp(g, out=g), where, weight / floor)  # L - constant
+        highs = fit.max(0)
+        marginal = highs + np.log(np.exp(fit - highs).mean(0))
+        scores.append((fit - lam * marginal + (1 - lam) * constant).astype(g.dtype))
+    return np.concatenate(scores, axis=1)
+
+
+def _log_sum_exp(similarity, images, a):
+    """log sum_j exp(a P_kj) of each image, float64, over blocks of concepts."""
+    high, total = -np.inf, 0.0
+    for _, block in text_blocks(similarity, images):
+        x = block * block.dtype.type(a)
+        new = np.maximum(high, x.max(1))
+        x -= new[:, None]
+        total = total * np.exp(high - new) + np.exp(x, out=x).sum(1, dtype=np.float64)
+        high = new
+    return high + np.log(total)
+
+
+def _log_products(g, top, lift):
+    """(N, b) float64 sum_r log(1 + lift_r g[top_r]), a logarithm for as many factors as cannot overflow together.
+
+    g     (U, b) in [0, 1]
+    top   (k, N) rows of ``g``
+    lift  (k,) positive
+    """
+    total = np.zeros((top.shape[1], g.shape[1]))
+    product, factor = np.ones(total.shape, g.dtype), np.empty(total.shape, g.dtype)
+    room = np.log(np.finfo(g.dtype).max) - 1
+    used = 0.0
+    for rows, c in zip(top, lift.astype(g.dtype)):
+        most = np.log1p(float(c))
+        if used + most > room:
+            total += np.log(product, out=product)
+            product.fill(1)
+            used = 0.0
+        np.take(g, rows, axis=0, out=factor, mode="clip")  # another mode would go through a copy of its own
+        factor *= c
+        factor += 1
+        product *= factor
+        used += most
+    return total + np.log(product)
