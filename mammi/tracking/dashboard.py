@@ -36,7 +36,7 @@ def workspace(entity, project):
         "Sweeps": [bars(metric, groupby="Group", **grouped) for metric in RATES],
         "Choices": [wr.ParallelCoordinatesPlot(columns=[wr.ParallelCoordinatesPlotColumn(metric=column)
                                                         for column in columns])],
-        "Neurons": [wr.WeavePanelSummaryTable(table_name="neurons"), wr.MediaBrowser(media_keys=["scores"])],
+        "Neurons": [wr.WeavePanelSummaryTable(table_name="neurons"), wr.MediaBrowser(media_keys=["pictures/scores"])],
         "Alpha of Eq. (1), figure 2a": [against("selection.alpha", metric) for metric in RATES],
         "Planted units": [against("target.noise", "hit_synonym"),
                           bars("hit_synonym", groupby=wr.Config("choice.method"), **grouped)]}

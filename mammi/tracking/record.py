@@ -2,8 +2,8 @@
 
 Lists of what may go, not of what may not: an option, a column or a picture that nobody thought of stays here.
 
-config    numbers and booleans; of texts those of :data:`TEXTS`; the chosen options and their names. No path, no
-          pattern, no list of texts, nothing of ``paths`` and ``hydra``
+config    numbers and booleans, few texts (:mod:`mammi.tracking.config`), the chosen options, the names of model, images
+          and words; no path, no pattern, no list
 summary   the numbers of metrics.json
 neurons   the columns of neurons.csv in :data:`COLUMNS`, which say nothing of single images
 files     annotations.csv (words and scores), the same columns of neurons.csv, the same numbers as metrics.json
@@ -15,7 +15,6 @@ the machine (reproduce.sh, run.log, versions.json, .hydra) never goes.
 import csv
 import io
 import json
-import math
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -23,17 +22,13 @@ from typing import NamedTuple
 from mammi.errors import BadInput
 from mammi.files import digest
 from mammi.report import NO_EFFECT, read
+from mammi.tracking.config import composed, is_number, nested, plain, read_yaml, sendable
 
 PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png")
 WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv")
 WORDS = ("neuron", "name", "rank", "concept", "score")
 COLUMNS = re.compile("neuron|name|status|images_selected|top_concept|concepts|accepted|purity|precision|recall|"
                      "runner_up|margin|without_it|(hit|f1|cos|cosy)(_[a-z0-9]+)*")
-TEXTS = re.compile(r"name|device|profile\.name|(selection|method)\..*|target\.(layer|activation|reducer|model)|"
-                   r"probing_set\.(split|template)")
-PLAIN = re.compile(r"[\w .,:;=+%()'-]*")  # no slash, backslash, tilde, @ or bracket
-SUFFIX = re.compile(r"\.[A-Za-z]\w{0,11}$")   # words.txt, weights.safetensors
-MACHINE = ("hydra", "paths", "tracking")
 NAME_LENGTH = 120
 
 
@@ -63,10 +58,10 @@ def records(folder, images=False):
 def _record(run, images):
     about, folder = run.about, run.folder
     names, choices = about.get("names", {}), about.get("choices", {})
-    flat = sendable(_composed(folder))
-    config = _nested(flat) | {"data": run.kind, "choice": {key: str(option) for key, option in choices.items()},
+    flat = sendable(composed(folder))
+    config = nested(flat) | {"data": run.kind, "choice": {key: str(option) for key, option in choices.items()},
                               "names": {key: str(name) for key, name in names.items() if plain(str(name))}}
-    summary = {key: value for key, value in run.metrics.items() if _is_number(value)}
+    summary = {key: value for key, value in run.metrics.items() if is_number(value)}
     table, files = None, {"metrics.json": _json(summary)}
     if (folder / "annotations.csv").is_file():
         files["annotations.csv"] = _csv(*_columns(folder / "annotations.csv", WORDS.__contains__))
@@ -81,55 +76,12 @@ def _record(run, images):
                   table, files, {path.stem: path for path in shown if path.is_file()})
 
 
-def sendable(config):
-    """{dotted key: number, boolean or plain text} of a composed config ({group: {key: value}}) that may leave."""
-    flat = _flat(config)
-    out = {}
-    for key, value in flat.items():
-        for _ in range(len(flat)):  # ${seed} stands for another key's value; any other interpolation stays here
-            found = re.fullmatch(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
-            if not found:
-                break
-            value = flat.get(found[1])
-        if isinstance(value, bool) or _is_number(value) or \
-                isinstance(value, str) and TEXTS.fullmatch(key) and plain(value):
-            out[key] = value
-    return out
-
-
-def plain(text):
-    """Whether ``text`` looks like words or a number, not like a path, a file or a pattern."""
-    return bool(PLAIN.fullmatch(text)) and not SUFFIX.search(text)
-
-
-def _composed(folder):
-    """The config as Hydra composed it, {} where there is none; a study's parts share their parent's."""
-    import yaml
-
-    for path in (folder / ".hydra" / "config.yaml", folder.parent / ".hydra" / "config.yaml"):
-        if path.is_file():
-            return _yaml(yaml, path)
-    return {}
-
-
-def _yaml(yaml, path):
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path} is damaged ({error})") from error
-    if not isinstance(found, dict):
-        raise BadInput(f"{path} is damaged (no mapping)")
-    return found
-
-
 def _group(folder):
     """A sweep's folder name, or for a study's part the study's; else None."""
-    import yaml
-
     path = folder / ".hydra" / "hydra.yaml"
     if not path.is_file():
         return folder.parent.name if (folder.parent / ".hydra").is_dir() else None
-    return folder.parent.name if _yaml(yaml, path).get("hydra", {}).get("mode") == "MULTIRUN" else None
+    return folder.parent.name if read_yaml(path).get("hydra", {}).get("mode") == "MULTIRUN" else None
 
 
 def _name(about, flat):
@@ -181,28 +133,3 @@ def _csv(columns, rows):
 
 def _json(value):
     return (json.dumps(value, indent=1) + "\n").encode()
-
-
-def _flat(config, above=""):
-    out = {}
-    for key, value in config.items():
-        name = f"{above}{key}"
-        if name in MACHINE or str(key).startswith("_"):
-            continue
-        out |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return out
-
-
-def _nested(flat):
-    out = {}
-    for key, value in flat.items():
-        *above, last = key.split(".")
-        inner = out
-        for part in above:
-            inner = inner.setdefault(part, {})
-        inner[last] = value
-    return out
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

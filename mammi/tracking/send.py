@@ -75,7 +75,7 @@ def _send(wandb, record, project, entity, mode, group, tags, artifact):
                          name=record.name, group=group or record.group, job_type=record.job_type, notes=record.notes,
                          tags=[record.kind, *tags], config=record.config, settings=settings)
         run.summary.update(record.summary)
-        logged = {name: wandb.Image(str(path)) for name, path in record.pictures.items()}
+        logged = {f"pictures/{name}": wandb.Image(str(path)) for name, path in record.pictures.items()}
         if record.table:
             logged["neurons"] = wandb.Table(columns=record.table[0], data=record.table[1])
         if logged:
