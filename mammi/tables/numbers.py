@@ -5,11 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mammi.evaluation.metrics import bootstrap, wilson
-from mammi.tables.paired import holm, mcnemar, sign_flip
+from mammi.tables.paired import CLOSE, holm, mcnemar, sign_flip
 from mammi.tables.rows import COUNTS, HITS, METRICS
 
 SEED = 0  # of resamples and random sign flips
-CLOSE = 1e-9  # differences of equal fractions differ in their last bits
 
 
 class Value(NamedTuple):
