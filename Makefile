@@ -41,6 +41,9 @@ experiments: $(EXPERIMENTS)  ## every table and figure on the embedded default; 
 tables: $(READY)  ## the paper's tables from the runs below outputs, into experiments/mammi
 	$(BIN)/python -m mammi tables
 
+figures: $(READY)  ## the paper's figures and the leaderboard from the runs below outputs, into experiments/mammi/figures
+	$(BIN)/python -m mammi figures
+
 verify-paper: $(READY)  ## compare a finished run of profile=paper with the published numbers (RUN=FOLDER, or the newest)
 	$(BIN)/python -m mammi verify $(RUN)
 
@@ -76,4 +79,4 @@ bench: $(READY)  ## time matching, whole runs and extraction against plainer way
 clean:  ## delete run folders and the cache
 	find outputs -mindepth 1 -not -name README.md -delete
 
-.PHONY: help demo test test-all lint install $(EXPERIMENTS) experiments tables verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights rehearsal bench clean
+.PHONY: help demo test test-all lint install $(EXPERIMENTS) experiments tables figures verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights rehearsal bench clean

@@ -14,6 +14,9 @@ def main(arguments=None):
     tables = commands.add_parser("tables", help="the paper's tables from run folders: paper.md and phantom.md")
     tables.add_argument("folder", type=Path, nargs="?", default=Path("outputs"), help="anything above the runs")
     tables.add_argument("--to", type=Path, default=Path("experiments/mammi"), metavar="FOLDER")
+    figures = commands.add_parser("figures", help="the paper's figures and the leaderboard from run folders")
+    figures.add_argument("folder", type=Path, nargs="?", default=Path("outputs"), help="anything above the runs")
+    figures.add_argument("--to", type=Path, default=Path("experiments/mammi/figures"), metavar="FOLDER")
     verify = commands.add_parser("verify", help="compare a finished run of profile=paper with the published numbers")
     verify.add_argument("run", type=Path, nargs="?", help="its folder; without one the newest below outputs")
     verify.add_argument("--cosine-tolerance", type=float, default=0.005, metavar="X")
@@ -47,7 +50,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     try:
         {"report": _report, "tables": _tables, "verify": _verify, "cache": _cache, "diff": _diff, "assets": _assets,
-         "mirror": _mirror, "dashboard": _dashboard}[args.command](args)
+         "figures": _figures, "mirror": _mirror, "dashboard": _dashboard}[args.command](args)
     except MammiError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
@@ -68,6 +71,12 @@ def _verify(args):
     from mammi.tables.verify import main as verify
 
     sys.exit(0 if verify(args.run, cosine_tolerance=args.cosine_tolerance) else 1)
+
+
+def _figures(args):
+    from mammi.figures.main import main as draw
+
+    draw(args.folder, args.to)
 
 
 def _diff(args):

@@ -25,10 +25,11 @@ MAY_IMPORT = {
     "assets": {"manifest", "download", "files", "errors"},
     "assets_view": {"errors"},
     "tables": {"errors", "files", "report", "finished", "manifest", "evaluation"},
+    "figures": {"errors", "files", "lemma", "report", "evaluation"},
     "diff_view": {"diff", "finished", "report"},
     "task": {*LOW, *OPTIONS, *STORY, "done"},
     "__main__": {*LOW, *STORY, "finished", "diff", "diff_view", "manifest", "assets", "assets_view", "tracking",
-                 "tables"},
+                 "tables", "figures"},
     "__init__": {"notebook"},
 }
 FILES = sorted((ROOT / "mammi").rglob("*.py"))
