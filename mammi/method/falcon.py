@@ -26,7 +26,7 @@ class Falcon:
     max_images          images of a group that are captioned, highest first; None: all, as in the original
     min_cosine          the mean cosine of a group's crops, each with itself too, must exceed it; None: no filter; the
                         original asks for .8
-    crop                share of a map's range that a crop has to reach, in [0, 1]
+    crop                share of a map's range that a crop has to reach, in [0, 1]; None: whole images
     captions_per_image  nearest captions that lend an image their words
     low_images          most images of the contrast set, which are those of low R that are most like the group;
     low_similarity      how like they have to be, see :func:`mammi.method.falcon_groups.low_images`
@@ -34,8 +34,8 @@ class Falcon:
     words               most words, and most noun phrases, of a neuron
 
     Scores are captions' probabilities, averaged over images, in [0, 1]. ``why``: n_images of the whole group;
-    n_cropped, how many were captioned by a part; n_low; covered_sigma and covered_absolute, whether ``threshold.value`` read in
-    either way gives the neuron a group; the noun phrases.
+    n_cropped, how many were captioned by a part; n_low; covered_sigma and covered_absolute, whether
+    ``threshold.value`` read in either way gives the neuron a group; the noun phrases.
     """
 
     def __init__(self, captions, threshold, group_by="neuron", min_images=1, max_images=None, min_cosine=None, crop=.6,
@@ -46,7 +46,7 @@ class Falcon:
         self.min_images = number("method.min_images", min_images, 1, whole=True)
         self.max_images = None if max_images is None else number("method.max_images", max_images, 1, whole=True)
         self.min_cosine = None if min_cosine is None else number("method.min_cosine", min_cosine, -1, 1)
-        self.crop = number("method.crop", crop, 0, 1)
+        self.crop = None if crop is None else number("method.crop", crop, 0, 1)
         self.captions_per_image = number("method.captions_per_image", captions_per_image, 1, whole=True)
         self.low_images = number("method.low_images", low_images, 0, whole=True)
         self.low_similarity = number("method.low_similarity", low_similarity, -1, 1)
@@ -73,9 +73,12 @@ class Falcon:
         low = low_images(r, group, self.low_images, self.low_similarity)
 
         pairs, contrasted = np.argwhere(shown), np.unique(np.concatenate(low))
-        crops, cropped = crop_embeddings(evidence, pairs, self.crop)
-        if not cropped.any():
-            log.warning("FALCON: no map tells where %s fires; whole images are captioned", evidence.target.layer)
+        if self.crop is None:
+            crops, cropped = evidence.image_embeddings(pairs[:, 0]), np.zeros(len(pairs), bool)
+        else:
+            crops, cropped = crop_embeddings(evidence, pairs, self.crop)
+            if not cropped.any():
+                log.warning("FALCON: no map tells where %s fires; whole images are captioned", evidence.target.layer)
         texts = evidence.text_embeddings(captions)
         said_high = self._said(crops, texts, said)
         said_low = self._said(evidence.image_embeddings(contrasted), texts, said)

@@ -1,4 +1,5 @@
 """Captions for FALCON: the sentences of reports (protocol D.6)."""
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,8 @@ import numpy as np
 from mammi import openi
 from mammi.errors import BadInput, MammiError, number
 from mammi.reports import SECTIONS, captions, read_reports
+
+log = logging.getLogger(__name__)
 
 
 class Captions:
@@ -33,6 +36,7 @@ class Captions:
         if not found:
             raise BadInput(f"method.captions.path={self.path}: none of its {len(reports)} reports or lines has "
                            "a sentence with a word of three letters. Next: give captions, one a line, or reports")
-        if self.limit is None or self.limit >= len(found):
-            return found
-        return tuple(found[i] for i in np.unique(np.linspace(0, len(found) - 1, self.limit).round().astype(int)))
+        n = len(found) if self.limit is None else min(self.limit, len(found))
+        log.info("FALCON: %d of %d captions, sentences of %s", n, len(found),
+                 self.path or "the Open-i reports (stand-in for MIMIC-CXR's)")
+        return tuple(found[i] for i in np.linspace(0, len(found) - 1, n).round().astype(int))
