@@ -94,6 +94,7 @@ class Annotations:
     why       per-neuron facts, N dicts with the columns that the method adds to ``neurons.csv``
               (``runner_up``, ``margin``, ``pivotal_image`` ...), or an empty list
     contributions  N lists of (image position, part of the top word's score), largest first
+    notes     what a reader of the run must know of how the words were found
     """
 
     neurons: tuple[str, ...]
@@ -105,6 +106,7 @@ class Annotations:
     vocabulary: tuple[str, ...] = ()
     why: list[dict] = field(default_factory=list)
     contributions: list[list[tuple[int, float]]] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         n = len(self.neurons)

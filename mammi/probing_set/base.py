@@ -24,6 +24,8 @@ class ProbingSet(ABC):
     label_names  L names; empty without labels
     labels       (P, L) float32, 1 present, 0 absent, NaN unknown; None without labels
     mask_names   names of the mask channels ``load(..., masks=True)`` gives; empty without masks
+    outlined     (P,) bool, the images on which somebody drew what there is, masks or boxes; None: all, or no set with
+                 any. Where it says no, an image without a mask is not known to be empty
     texts        P tuples of sentences that describe the image, or None (``task=fit_dissector`` needs them)
     synthetic    True where no image was taken from a patient
     notes        strings for the run's summary: skipped images and the like
@@ -40,6 +42,7 @@ class ProbingSet(ABC):
     label_names: tuple[str, ...] = ()
     labels: np.ndarray | None = None
     mask_names: tuple[str, ...] = ()
+    outlined: np.ndarray | None = None
     texts: tuple[tuple[str, ...], ...] | None = None
     synthetic: bool = False
     notes: tuple[str, ...] = ()

@@ -132,16 +132,17 @@ class ImageFolder(ProbingSet):
             self.notes += ("sentences made from the labels: not reports of these patients",)
 
         drawn, masks = boxes.read(base, aliases) if boxes else {}, masks.open(base, aliases) if masks else None
-        boxed, lost = listing.match(drawn, "boxes", unmatched)
-        self._drawn = [[box for entry in boxed.get(i, ()) for box in drawn[entry]] for i in chosen]
+        known, lost = listing.match(drawn, "boxes", unmatched)
+        self._drawn = [[box for entry in known.get(i, ()) for box in drawn[entry]] for i in chosen]
         self.notes += (*lost, *(boxes.notes if boxes else ()))
         if masks:
-            masked, lost = listing.match(masks.images, "masks", unmatched)
+            known, lost = listing.match(masks.images, "masks", unmatched)
             self._masks, self.mask_names = masks, tuple(masks.names)
-            self._masked = [masked.get(i, ()) for i in chosen]
+            self._masked = [known.get(i, ()) for i in chosen]
             there = sum(map(bool, self._masked))
             some = f"{there} of {len(chosen)} images have masks; the others count as empty"
             self.notes += (*lost, *masks.notes, *([some] if there < len(chosen) else ()))
+        self.outlined = np.array([i in known for i in chosen]) if boxes or masks else None
 
     def load(self, indices, masks=False):
         indices = [int(i) for i in indices]

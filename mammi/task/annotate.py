@@ -39,7 +39,8 @@ def annotate(target, probing_set, concept_set, dissector, selection, method, eva
     out.csv("images.csv", image_table(probing_set))
     neuron_picture(annotations, evidence, neurons, out.file("neurons.png"))
     score_plot(annotations, evidence, out.file("scores.png"))
-    notes = [*warnings(target, probing_set), *probing_set.notes, *target.notes, *dissector.notes]
+    notes = [*warnings(target, probing_set), *probing_set.notes, *target.notes, *dissector.notes,
+             *annotations.notes]
     out.about(names=names, synthetic=probing_set.synthetic, images=len(probing_set), concepts=len(concepts),
               concept_source=concepts.source, concepts_dropped=concepts.dropped, notes=notes, content=content)
     out.json("metrics.json", {**metrics, **{f"{k}_name": v for k, v in names.items()}})
