@@ -52,6 +52,9 @@ class Record(NamedTuple):
 
 def records(folder, images=False):
     """:class:`Record` of each finished run at or below ``folder``; :class:`BadInput` where there is none."""
+    if not any(Path(folder).rglob("run.json")):
+        raise BadInput(f"{folder} holds no run.json: there is no run, or one of a task that has no metrics (fit_target,"
+                       " fit_dissector, plan). Next: give the folder of a finished run")
     return [_record(run, images) for run in read(folder)[0]]
 
 

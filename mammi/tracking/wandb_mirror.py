@@ -8,6 +8,7 @@ from mammi.errors import BadInput, near, number
 from mammi.offline import is_offline
 
 MODES = ("online", "offline")
+REASON = 400  # characters
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +55,13 @@ class WandbMirror:
             said.seek(0)
             lines = [line.strip() for line in said if line.strip()] or ["no word why"]
         if failed:
-            why = f"not done within tracking.timeout={self.timeout} seconds" if late else lines[-1]
+            why = f"not done within tracking.timeout={self.timeout} seconds" if late else _reason(lines)
             log.warning("W&B did not get this run: %s. Nothing is lost; later: python -m mammi mirror %s", why, folder)
         else:
             log.info(lines[-1])
+
+
+def _reason(lines):
+    """What a command that failed said: our error with the lines below it, or the last line of a traceback."""
+    ours = [i for i, line in enumerate(lines) if line.startswith(("BadInput: ", "MissingAsset: "))]
+    return " ".join(lines[ours[0]:])[:REASON] if ours else lines[-1]

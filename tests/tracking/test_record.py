@@ -80,7 +80,8 @@ def test_synthetic_images_are_called_so(tmp_path):
     assert record.kind == "synthetic" and record.notes.startswith("Synthetic images")
 
 
-@pytest.mark.parametrize("text", ["final", "A chest x-ray image of a", "0.93", "wordfreq (stand-in for CLIP-Dissect's)"])
+@pytest.mark.parametrize("text", ["final", "A chest x-ray image of a", "0.93",
+                                  "wordfreq (stand-in for CLIP-Dissect's)"])
 def test_plain_texts_may_leave(text):
     assert plain(text)
 

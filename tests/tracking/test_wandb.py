@@ -119,6 +119,16 @@ def test_a_wandb_that_fails_costs_a_line(fault, tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.fault
+@pytest.mark.parametrize("lost, words", [("run.json", "holds no run.json"), ("metrics.json", "no metrics.json")])
+def test_a_folder_without_results_costs_a_line(lost, words, tmp_path, caplog):
+    folder = offline_run.folder(tmp_path / "run")
+    (folder / lost).unlink()
+    WandbMirror()(folder)
+    line, = caplog.messages
+    assert words in line and "\n" not in line
+
+
+@pytest.mark.fault
 def test_a_wandb_that_hangs_is_left(tmp_path, monkeypatch, caplog):
     (tmp_path / "wandb.py").write_text("import time\ntime.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
