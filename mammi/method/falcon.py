@@ -1,6 +1,4 @@
 """FALCON (Kalibhat et al., ICML 2023): words of captions of what a neuron fires at, less those where it is low."""
-import logging
-
 import numpy as np
 
 from mammi.errors import BadInput, near, number
@@ -9,16 +7,14 @@ from mammi.method.falcon_groups import GROUPINGS, MODES, groups, high_threshold,
 from mammi.method.falcon_words import best_captions, contrast, group_scores, image_scores, read_captions
 from mammi.types import Annotations
 
-log = logging.getLogger(__name__)
-
 
 class Falcon:
     """Groups of images -> crops -> captions -> contrast with images that leave the neuron low -> words (protocol D).
 
     Activations are taken at unit norm per image (R), so of a single neuron only the sign is left. The words come from
-    the captions: ``concept_set`` plays no part.
+    the captions: ``concept_set`` plays no part in them.
 
-    captions            object with ``load() -> texts``, such as :class:`mammi.method.falcon_captions.Captions`
+    captions            object with ``load() -> (texts, note)``: :class:`mammi.method.falcon_captions.Captions`
     threshold           {mode, value} of T_high: ``sigma`` is mean(R) + value std(R), ``absolute`` is value
     group_by            ``neuron``: the images with R >= T_high; ``exact_set``: of those, the ones for which no other
                         neuron is high, as in the original
@@ -56,7 +52,7 @@ class Falcon:
         if not evidence.dissector.embeds:
             raise BadInput("method=falcon needs a dissector with one embedding space for images and texts, and "
                            f"{evidence.dissector.name} only scores. Next: another dissector, or method=mammi")
-        captions = self.captions.load()
+        captions, note = self.captions.load()
         said = read_captions(captions, evidence.cache)
         vocabulary = sorted({word for words, _ in said for word in words})
         if not vocabulary:
@@ -67,6 +63,8 @@ class Falcon:
         alive = np.max(activations, axis=0) > np.min(activations, axis=0)
         r = representations(activations, evidence.cache.empty(activations.shape, np.float64))
         group, covered = self._groups(r, alive)
+        notes = [note, f"neurons with a group by method.threshold.value={self.value:g}: " + ", ".join(
+            f"{found.sum()} of {len(alive)} ({mode})" for mode, found in covered.items())]
         shown = np.zeros_like(group)
         for j in np.flatnonzero(group.any(0)):
             shown[highest(r, activations, np.flatnonzero(group[:, j]), j, self.max_images), j] = True
@@ -78,50 +76,54 @@ class Falcon:
         else:
             crops, cropped = crop_embeddings(evidence, pairs, self.crop)
             if not cropped.any():
-                log.warning("FALCON: no map tells where %s fires; whole images are captioned", evidence.target.layer)
+                notes.append(f"no map tells where {evidence.target.layer} fires: whole images were captioned")
         texts = evidence.text_embeddings(captions)
-        said_high = self._said(crops, texts, said)
-        said_low = self._said(evidence.image_embeddings(contrasted), texts, said)
+        heard, heard_low = (self._heard(rows, texts, said)
+                            for rows in (crops, evidence.image_embeddings(contrasted)))
 
-        found = Annotations(evidence.neurons, *([[] for _ in alive] for _ in range(2)), [""] * len(alive), shown,
-                            vocabulary=tuple(vocabulary))
-        for j, living in enumerate(alive):
-            own, others = np.flatnonzero(pairs[:, 1] == j), np.searchsorted(contrasted, low[j])
-            images = [said_high[i] for i in own] if self._alike(crops[own]) else []
-            words, phrases = (contrast(group_scores([image[kind] for image in images]),
-                                       group_scores([said_low[i][kind] for i in others]), self.contrast, self.words)
-                              for kind in (0, 1))
-            found.concepts[j], found.scores[j] = [word for word, _ in words], [score for _, score in words]
-            found.status[j] = "ok" if words else "empty" if living else "dead"
-            parts = [(int(image), said[0].get(words[0][0], 0.)) for image, said in zip(pairs[own, 0], images) if words]
-            found.contributions.append(sorted(parts, key=lambda part: -part[1]))
-            found.why.append({"n_images": int(group[:, j].sum()), "n_cropped": int(cropped[own].sum()),
-                              "n_low": len(low[j]), **{f"covered_{mode}": bool(covered[mode][j]) for mode in MODES},
-                              "phrases": "; ".join(phrase for phrase, _ in phrases)})
-        return found
+        concepts, scores, why, contributions = [], [], [], []
+        for j in range(len(alive)):
+            own = np.flatnonzero(pairs[:, 1] == j)
+            images = [heard[i] for i in own] if self._alike(crops[own]) else []
+            others = [heard_low[i] for i in np.searchsorted(contrasted, low[j])]
+            words, phrases = self._best(images, others, 0), self._best(images, others, 1)
+            concepts.append([word for word, _ in words])
+            scores.append([score for _, score in words])
+            parts = [(int(k), found.get(words[0][0], 0.0)) for k, (found, _) in zip(pairs[own, 0], images) if words]
+            contributions.append(sorted(parts, key=lambda part: -part[1]))
+            why.append({"n_images": int(group[:, j].sum()), "n_cropped": int(cropped[own].sum()), "n_low": len(low[j]),
+                        **{f"covered_{mode}": bool(found[j]) for mode, found in covered.items()},
+                        "phrases": "; ".join(phrase for phrase, _ in phrases)})
+        status = ["ok" if words else "empty" if living else "dead" for words, living in zip(concepts, alive)]
+        return Annotations(evidence.neurons, concepts, scores, status, shown, vocabulary=tuple(vocabulary), why=why,
+                           contributions=contributions, notes=tuple(notes))
 
     def _groups(self, r, alive):
         """((P, N) bool by the chosen threshold, too small groups empty; {mode: (N,) bool, who has a group by it})."""
         found = {mode: groups(r, high_threshold(r, mode, self.value), self.group_by, alive) for mode in MODES}
         covered = {mode: group.sum(0) >= self.min_images for mode, group in found.items()}
-        log.info("FALCON: groups for %s of %d neurons", ", ".join(
-            f"{covered[mode].sum()} ({mode} {self.value:g})" for mode in MODES), len(alive))
         if not covered[self.mode].any():
-            raise BadInput(f"method.threshold.value={self.value}: by mode={self.mode} and group_by={self.group_by} no "
-                           f"neuron is high for {self.min_images} or more of the {len(r)} images; activations at unit "
-                           f"norm lie between {r.min():.3g} and {r.max():.3g}. Next: lower it, or method.min_images")
+            raise BadInput(f"method.threshold.value={self.value}: by mode={self.mode} and group_by={self.group_by} "
+                           f"none of {alive.sum()} living neurons is high for {self.min_images} or more of {len(r)} "
+                           f"images; activations at unit norm lie between {r.min():.3g} and {r.max():.3g}. "
+                           "Next: lower it, or method.min_images")
         return found[self.mode] & covered[self.mode], covered
 
-    def _said(self, rows, texts, said):
-        """A pair ({word: score}, {phrase: score}) for each embedded image."""
+    def _heard(self, rows, texts, said):
+        """A pair ({word: score}, {phrase: score}) for each embedded image, out of its nearest captions."""
         if not len(rows):
             return []
         best = best_captions(rows, texts, self.captions_per_image)
         return [tuple(image_scores(at, scores, said, kind) for kind in (0, 1)) for at, scores in zip(*best)]
 
+    def _best(self, images, others, kind):
+        """The best (text, score) of a group's images less those of ``others``; ``kind`` 0 words, 1 phrases."""
+        high, low = (group_scores([image[kind] for image in some]) for some in (images, others))
+        return contrast(high, low, self.contrast, self.words)
+
     def _alike(self, crops):
-        """Whether the crops' mean cosine, which is the square of their mean's norm, passes ``min_cosine``."""
-        return self.min_cosine is None or (crops.mean(0, dtype=np.float64)**2).sum() > self.min_cosine
+        """Whether the crops' mean cosine, which is the square of their mean's norm, exceeds ``min_cosine``."""
+        return self.min_cosine is None or len(crops) and (crops.mean(0, dtype=np.float64)**2).sum() > self.min_cosine
 
 
 def _one_of(name, value, known):

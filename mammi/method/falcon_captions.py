@@ -1,5 +1,4 @@
 """Captions for FALCON: the sentences of reports (protocol D.6)."""
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +6,6 @@ import numpy as np
 from mammi import openi
 from mammi.errors import BadInput, MammiError, number
 from mammi.reports import SECTIONS, captions, read_reports
-
-log = logging.getLogger(__name__)
 
 
 class Captions:
@@ -27,7 +24,8 @@ class Captions:
         self._how = {"kind": kind, "sections": sections, "splits": splits, "columns": columns}
 
     def load(self):
-        """Tuple of texts. :class:`MissingAsset` or :class:`BadInput` where there is none."""
+        """(tuple of texts, a note on whose they are). :class:`MissingAsset` or :class:`BadInput` where there is none.
+        """
         try:
             reports = read_reports(self.path or openi.archive(), **self._how)
         except MammiError as error:  # reports do not know who asks for them
@@ -37,6 +35,6 @@ class Captions:
             raise BadInput(f"method.captions.path={self.path}: none of its {len(reports)} reports or lines has "
                            "a sentence with a word of three letters. Next: give captions, one a line, or reports")
         n = len(found) if self.limit is None else min(self.limit, len(found))
-        log.info("FALCON: %d of %d captions, sentences of %s", n, len(found),
-                 self.path or "the Open-i reports (stand-in for MIMIC-CXR's)")
-        return tuple(found[i] for i in np.linspace(0, len(found) - 1, n).round().astype(int))
+        whose = self.path.name if self.path else "the Open-i reports (stand-in for MIMIC-CXR's)"
+        return (tuple(found[i] for i in np.linspace(0, len(found) - 1, n).round().astype(int)),
+                f"captions are {n:,} of the {len(found):,} sentences of {whose}")
