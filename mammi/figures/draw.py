@@ -34,8 +34,8 @@ def look(selection):
 
 
 def bars(data):
-    """(2, rows): how far ``low`` lies below ``value`` and ``high`` above, as error bars want it."""
-    return [data["value"] - data["low"], data["high"] - data["value"]]
+    """(2, rows): how far ``low`` lies below ``value`` and ``high`` above; a mean may be an ulp beside both."""
+    return [(data["value"] - data["low"]).clip(0), (data["high"] - data["value"]).clip(0)]
 
 
 def legend_below(ax, title, ncols=1):
