@@ -2,30 +2,29 @@
 import logging
 import os
 import shutil
-from functools import cache
 from pathlib import Path
 
 from mammi import finished
-from mammi.files import digest, hash_of
+from mammi.files import digest
 from mammi.report import NO_EFFECT, read_object
+from mammi.sources import code
 
 log = logging.getLogger(__name__)
-APART = (*NO_EFFECT, "name", "profile", "rows")  # top keys of the config that say nothing about one job's numbers
-# Parts of a run that have no fingerprint of their own: their code counts.
-CODE = ("method", "evaluation", "evidence.py", "matching.py", "selection.py", "lemma.py", "synonyms.py", "synonyms.yaml")
+# Top keys of the config that say nothing about one job's numbers; the task is always annotate.
+APART = (*NO_EFFECT, "name", "profile", "rows", "task")
 OF_A_JOB = (".*", "run.log", "run.json", "failed.txt", "metrics.json", "wandb*")  # what stays with the job that ran
 
 
 def content(settings, target, probing_set, concepts, dissector):
     """Digest of all that an annotation depends on; None where ``settings`` is.
 
-    settings  the config, interpolations resolved, without :data:`APART`. A file that it names counts by its size and
-              time, too
+    settings  the config, interpolations resolved, without :data:`APART`. Files that it names count by size and time,
+              parts (``_target_``) by their code
     """
     if settings is None:
         return None
     labels = [] if probing_set.labels is None else [probing_set.labels]
-    return digest("content 1", _code(), settings, _files(settings), target.fingerprint(target.layer), list(probing_set.keys),
+    return digest("content 1", settings, *_named(settings), target.fingerprint(target.layer), list(probing_set.keys),
                   list(probing_set.label_names), *labels, list(concepts.words), dissector.fingerprint)
 
 
@@ -62,21 +61,17 @@ def take(folder, out):
     out.json("metrics.json", read_object(folder / "metrics.json"))
 
 
-@cache
-def _code():
-    """{path: sha256} of :data:`CODE`."""
-    here = Path(__file__).parent
-    files = [file for name in CODE for file in ([here / name] if "." in name else sorted((here / name).rglob("*.py")))]
-    return {file.relative_to(here).as_posix(): hash_of(file) for file in files}
+def _named(settings):
+    """What ``settings`` name: [(path, size, time)] of files (of folders, that they are there), and the parts' code."""
+    texts = list(_texts(settings))
+    there = [(text, os.stat(text)) for _, text in texts if text and os.path.exists(text)]
+    files = [(text, about.st_size, about.st_mtime_ns) if os.path.isfile(text) else (text,) for text, about in there]
+    return files, code(["mammi.evidence", *(text for key, text in texts if key == "_target_")])
 
 
-def _files(value):
-    """[(path, size, time)] of the files among the texts in a nested ``value``; folders count as being there."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return [found for one in value for found in _files(one)]
-    if not isinstance(value, str) or not value or not os.path.exists(value):
-        return []
-    about = os.stat(value)
-    return [(value, about.st_size, about.st_mtime_ns) if os.path.isfile(value) else (value,)]
+def _texts(value, key=None):
+    """(key, text) of the texts in nested dicts and lists."""
+    if isinstance(value, str):
+        yield key, value
+    for name, one in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+        yield from _texts(one, name)
