@@ -18,8 +18,8 @@ def main(folder, to):
     KIND is ``real`` or ``synthetic``: the two never share a figure. Prints what was made, what was left out and why,
     and how to make the runs of what is missing. :class:`BadInput` where there is no run for any figure.
     """
-    runs, left_out = read(folder)
-    made, missing = [], []
+    runs, _ = read(folder)  # its log names the runs that are not whole
+    made, missing, left_out = [], [], []
     for figure in FIGURES:
         names = [make(figure, [run for run in runs if run.kind == kind], kind, Path(to), left_out)
                  for kind in KINDS.values()]

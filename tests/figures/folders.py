@@ -11,7 +11,7 @@ ROWS = (("mammi", "adaptive"), ("mammi", "top_k"), ("tsi", "adaptive"), ("own", 
 METRICS = {"hit": .5, "hit_low": .3, "hit_high": .7, "hit_ceiling": .8, "hit_lemma": .5, "hit_lemma_ceiling": .9,
            "hit_synonym": .75, "hit_synonym_ceiling": 1.0, "f1": .4, "f1_low": .2, "f1_high": .6, "cos_minilm": .6,
            "cos_minilm_low": .5, "cos_minilm_high": .7, "cos_clip": None, "cos_clip_note": "no weights given",
-           "n_named": 4}
+           "n_named": 4, "concepts_per_neuron": 1.5}
 
 
 def run(folder, name, metrics=(), synthetic=True, choices=(), names=(), overrides=(), seed=0, selected=(4, 3, 2, 1),

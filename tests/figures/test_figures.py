@@ -98,7 +98,7 @@ def test_runs_of_another_set_up_are_left_out_and_named(tmp_path, capsys):
 
 
 @pytest.mark.fault
-def test_damaged_runs_are_left_out_with_the_reason_and_others_kept(tmp_path, capsys, monkeypatch):
+def test_damaged_runs_are_left_out_with_the_reason_and_others_kept(tmp_path, capsys, caplog, monkeypatch):
     monkeypatch.setattr("mammi.figures.main.save", lambda figure, stem: None)
     sweeps(tmp_path)
     broken = {"figure2b/adaptive_0/images.csv": "id\nimage0\n", "figure2b/top_k_0/neurons.csv": "",
@@ -116,10 +116,10 @@ def test_damaged_runs_are_left_out_with_the_reason_and_others_kept(tmp_path, cap
                  "figure2b: figure2b/top_k_0: neurons.csv cannot be read",
                  "figure2b: no_images: neurons.csv: no selected images",
                  "histograms: table2/adaptive_final_0: annotations.csv has no column score",
-                 "table1/20k_0: metrics.json is damaged",
                  "figure2a: no_alpha: selection.alpha=None: expected a number among the run's overrides",
                  "leaderboard: no_noise: target.noise=None", "leaderboard: no_hit: metrics.json has no hit_synonym"):
         assert line in printed, line
+    assert "table1/20k_0: metrics.json is damaged" in caplog.text
     assert all((tmp_path / "out" / f"{name}_synthetic.csv").is_file() for name in ALL) and "Not made" not in printed
     assert pd.read_csv(tmp_path / "out" / "figure2b_synthetic.csv")["seeds"].unique().tolist() == [1]
 

@@ -122,7 +122,7 @@ def test_leaderboard_counts_units_once_for_all_seeds(runs):
     middle, half = rate + z * z / (2 * n), z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     assert row[["value", "low", "high", "seed_min", "seed_max"]].tolist() == pytest.approx(
         [rate, (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n), .25, .5], abs=1e-6)
-    assert row["n"] == 4 and row["seeds"] == 2
+    assert row["n"] == 4 and row["seeds"] == 2 and row["words"] == 1.5
 
 
 def test_over_seeds_keeps_order_and_leaves_out_what_is_missing():
