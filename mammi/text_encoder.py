@@ -84,10 +84,7 @@ class SentenceEncoder:
             return np.zeros((0, self._model.get_embedding_dimension()), np.float32)
         limit = self._model.max_seq_length or 512
         tokens = self._model.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
-        lengths = np.array([len(ids) for ids in tokens])
-        order = np.argsort(lengths, kind="stable")
-        runs = np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1)
-        blocks = [run[i:i + self.batch_size] for run in runs for i in range(0, len(run), self.batch_size)]
+        blocks = by_length(tokens, self.batch_size)
         rows = [self._model.encode([texts[i] for i in block], batch_size=self.batch_size, normalize_embeddings=True,
                                    convert_to_numpy=True, show_progress_bar=False)
                 for block in track(blocks, f"texts through {self.name}", unit=len(texts) / len(blocks))]
@@ -145,6 +142,17 @@ class ClipTextEncoder:
             rows = [network.encode_text(tokenizer(block).to(self.device), normalize=True).float().cpu().numpy()
                     for block in track(blocks, f"texts through {self.name}", unit=self.batch_size, total=len(texts))]
         return np.concatenate(rows) if rows else np.zeros((0, network.text_projection.shape[-1]), np.float32)
+
+
+def by_length(tokens, batch_size):
+    """Blocks of at most ``batch_size`` positions in ``tokens``, token lists; in a block all are of one length.
+
+    Where padding would change a vector, or cost time, only texts of such a block share a pass.
+    """
+    same = {}
+    for i, ids in enumerate(tokens):
+        same.setdefault(len(ids), []).append(i)
+    return [alike[i:i + batch_size] for _, alike in sorted(same.items()) for i in range(0, len(alike), batch_size)]
 
 
 def _quiet():
