@@ -30,6 +30,8 @@ def mirror(folders, project="mammi", entity=None, mode=None, images=False, group
     if mode == "offline":
         go_offline()
     os.environ["WANDB_ERROR_REPORTING"] = "false"
+    for key in ("WANDB_USERNAME", "WANDB_USER_EMAIL"):  # a part of wandb reads them past its settings
+        os.environ.pop(key, None)
     try:
         import wandb
     except ImportError as error:
@@ -69,7 +71,8 @@ def _send(wandb, record, project, entity, mode, group, tags, artifact):
     shutil.rmtree(folder, ignore_errors=True)
     for key in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         os.environ[key] = str(folder / ".staged")
-    settings = wandb.Settings(mode=mode, root_dir=str(record.folder), init_timeout=SECONDS, **_known(wandb))
+    settings = wandb.Settings(mode=mode, root_dir=str(record.folder), init_timeout=SECONDS, finish_timeout=SECONDS,
+                              finish_timeout_raises=True, **_known(wandb))
     try:
         run = wandb.init(project=project, entity=entity, id=record.key, resume="allow" if mode == "online" else None,
                          name=record.name, group=group or record.group, job_type=record.job_type, notes=record.notes,

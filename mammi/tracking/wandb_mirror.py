@@ -6,8 +6,8 @@ import tempfile
 
 from mammi.errors import BadInput, near, number
 from mammi.offline import is_offline
+from mammi.tracking.send import MODES
 
-MODES = ("online", "offline")
 REASON = 400  # characters
 log = logging.getLogger(__name__)
 
