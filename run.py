@@ -21,19 +21,7 @@ from mammi.sweep import fail
 def main(cfg):
     job = HydraConfig.get()
     try:
-        number("seed", cfg.seed, 0, whole=True)
-        number("batch_size", cfg.batch_size, 1, whole=True)
-        for key in ("offline", "skip_done"):
-            if not isinstance(cfg[key], bool):
-                raise BadInput(f"{key}={cfg[key]}: expected true or false")
-        if cfg.skip_done and job.runtime.choices.task != "annotate":
-            raise BadInput(f"skip_done=true is for task=annotate, got task={job.runtime.choices.task}")
-        if cfg.offline:
-            go_offline()
-        if cfg.device != "cpu":
-            from mammi.devices import check_device
-
-            check_device(cfg.device)
+        prepare(cfg, job.runtime.choices.task)
         mirror = instantiate(cfg.tracking) if cfg.tracking else None  # its bad options stop the run before the work
         task = get_method(cfg.task._target_)
         asked = inspect.signature(task).parameters
@@ -41,7 +29,7 @@ def main(cfg):
             raise BadInput(f"task.{unknown[0]}: {task.__name__} has no such option. {near(unknown[0], asked)}")
         task(**build_all(cfg, asked))
         if mirror:
-            mirror(HydraConfig.get().runtime.output_dir)
+            mirror(job.runtime.output_dir)
     except Exception as error:
         taught = teach(error) if behind(error) else None
         fail(job.runtime.output_dir, error, taught)
@@ -51,6 +39,23 @@ def main(cfg):
             sys.exit(taught)
         else:
             raise
+
+
+def prepare(cfg, task):
+    """Check what concerns the run as a whole; ``task`` is the option's name."""
+    number("seed", cfg.seed, 0, whole=True)
+    number("batch_size", cfg.batch_size, 1, whole=True)
+    for key in ("offline", "skip_done"):
+        if not isinstance(cfg[key], bool):
+            raise BadInput(f"{key}={cfg[key]}: expected true or false")
+    if cfg.skip_done and task != "annotate":
+        raise BadInput(f"skip_done=true is for task=annotate, got task={task}")
+    if cfg.offline:
+        go_offline()
+    if cfg.device != "cpu":
+        from mammi.devices import check_device
+
+        check_device(cfg.device)
 
 
 def build_all(cfg, names):
