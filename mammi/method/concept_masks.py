@@ -24,12 +24,12 @@ def drawn(batch):
 
 
 def without_overlap(masks):
-    """The same dict where a pixel has one name only, the last one that covers it."""
+    """The same dict, in the same order, where a pixel has one name only, the last one that covers it."""
     taken, out = False, {}
     for name in reversed(masks):
         out[name] = masks[name] & ~taken
         taken = masks[name] | taken
-    return out
+    return {name: out[name] for name in masks}
 
 
 def on_cells(mask, field, grid, whole=False):
