@@ -1,7 +1,7 @@
 """The report of the paper's own configuration: published beside obtained, or what the run needs."""
 from mammi.tables.needs import explained, needs
 from mammi.tables.numbers import value
-from mammi.tables.wording import HEADINGS, shown
+from mammi.tables.wording import HEADINGS, short, shown
 
 TITLE = "The paper's tables: published and obtained"
 HEAD = """Published: Kim, Ahn and Kim, MAMMI (MICCAI 2024), with its standard errors. Obtained: finished runs of \
@@ -23,38 +23,43 @@ def frame(tables, found, manifest):
 
     lines = []
     for table in tables.values():
-        for row in table.rows.values():
-            results = found.of("paper", row)
-            for metric, published in row.published.items():
-                got = value(results, metric)
-                lacks = "" if got else ("not run" if not results else "not computed") + ": needs " + ", ".join(
-                    needs(manifest, row, metric))
-                line = {"table": table.name, "row": row.label, "metric": metric, "published": published.value,
-                        "published_se": published.spread}
-                numbers = got._asdict() if got else {}
-                line |= {key: numbers.get(name) for key, name in (
-                    ("obtained", "mean"), ("sd", "sd"), ("low", "low"), ("high", "high"), ("n", "n"),
-                    ("ceiling", "ceiling"))}
-                lines.append(line | {"seeds": " ".join(map(str, numbers.get("seeds", ()))), "lacks": lacks})
+        for row, metric, got, lacks in _numbers(table, found, manifest):
+            published, numbers = row.published[metric], got._asdict() if got else {}
+            lines.append({"table": table.name, "row": row.label, "metric": metric, "published": published.value,
+                          "published_se": published.spread, "obtained": numbers.get("mean")}
+                         | {key: numbers.get(key) for key in ("sd", "low", "high", "n", "ceiling")}
+                         | {"seeds": " ".join(map(str, numbers.get("seeds", ()))),
+                            "lacks": lacks and f"{lacks[0]}: needs {', '.join(lacks[1])}"})
     return pd.DataFrame(lines)
 
 
 def shown_table(table, found, manifest):
-    """DataFrame of texts for one table of the report."""
+    """DataFrame of texts for one table of the report; what several metrics of a row need is said once."""
     import pandas as pd
 
-    lines = []
+    lines, said = [], (None, [])
+    for row, metric, got, lacks in _numbers(table, found, manifest):
+        cell = shown(got, metric, 4) if got else ""
+        if lacks:
+            state, names = lacks
+            again = said[0] == row.label and set(said[1]) <= set(names)
+            more = [name for name in names if name not in said[1]] if again else names
+            cell = f"{state}: needs " + ", ".join(["the same"] * again + more)
+            said = said if again else (row.label, names)
+        lines.append({"row": row.label, "metric": HEADINGS[metric], "published": str(row.published[metric]),
+                      "obtained [95%]": cell, "n": str(got.n) if got else "",
+                      "ceiling": short(got.ceiling, 4) if got and got.ceiling is not None else ""})
+    return pd.DataFrame(lines)
+
+
+def _numbers(table, found, manifest):
+    """(row, metric, its :class:`Value` or None, None or (``not run`` or ``not computed``, what that needs))."""
     for row in table.rows.values():
         results = found.of("paper", row)
-        for metric, published in row.published.items():
+        for metric in row.published:
             got = value(results, metric)
-            state = "not run" if not results else "not computed"
-            lines.append({"row": row.label, "metric": HEADINGS[metric], "published": str(published),
-                          "obtained [95%]": shown(got, metric, 4) if got else
-                          f"{state}: needs {', '.join(needs(manifest, row, metric))}",
-                          "n": str(got.n) if got else "",
-                          "ceiling": f"{got.ceiling:.4f}" if got and got.ceiling is not None else ""})
-    return pd.DataFrame(lines)
+            yield row, metric, got, None if got else ("not computed" if results else "not run",
+                                                      needs(manifest, row, metric))
 
 
 def opening(found):

@@ -47,7 +47,7 @@ def shown_table(table, found):
             lines.append(line | {"seeds": f"not run: `{row.command('phantom')}`"})
             continue
         values = {metric: got for metric in have if (got := value(results, metric))}
-        line |= {"seeds": ", ".join(map(str, results)), "n": str(max(got.n for got in values.values()))}
+        line |= {"seeds": ", ".join(map(str, results)), "n": str(max((got.n for got in values.values()), default=""))}
         for metric in have:
             line[HEADINGS[metric]] = shown(values[metric], metric) if metric in values else ""
             if metric == "hit" and metric in values and values[metric].ceiling is not None:

@@ -6,9 +6,9 @@ from mammi.errors import BadInput
 from mammi.report import NO_EFFECT, read_run
 from mammi.tables.rows import COUNTS, METRICS, PROFILES
 
-# What may be said beside a row's own settings: who runs, where its files are. Anything else makes another experiment.
-FREE = ("experiment", "profile", "profile.seeds", "name", "seed", "offline", "skip_done", "probing_set.root",
-        "probing_set.images", "concept_set.path")
+# What may be said beside a row's own settings. Anything else makes another experiment.
+FREE = ("experiment", "profile", "profile.seeds", "name", "seed", "offline", "skip_done")
+FILES = ("probing_set.root", "probing_set.images", "concept_set.path", "dissector.weights")  # where the paper's are
 
 
 class Result(NamedTuple):
@@ -106,9 +106,10 @@ def row_of(run, table):
 
 def unlike(run, keys):
     """The first override of ``run`` that is none of ``keys`` and that a number could depend on, or None."""
+    free = {*keys, *FREE, *(FILES if run.about.get("choices", {}).get("profile") == "paper" else ())}
     for override in run.about.get("overrides", []):
         key = str(override).lstrip("+").partition("=")[0]
-        if key not in keys and key not in FREE and key.split(".")[0] not in NO_EFFECT:
+        if key not in free and key.split(".")[0] not in NO_EFFECT:
             return override
     return None
 

@@ -30,11 +30,12 @@ def main(folder, to):
     shown = {("paper", name): paper.shown_table(table, found, manifest) for name, table in of.items()}
     shown |= {("phantom", name): phantom.shown_table(table, found) for name, table in of.items()}
     frames = {"paper": paper.frame(of, found, manifest), "phantom": phantom.frame(of, found)}
-    opening = {"paper": [f"# {paper.TITLE}", paper.opening(found)], "phantom": [f"# {phantom.TITLE}", phantom.HEAD]}
+    opening = {"paper": [f"# {paper.TITLE}", paper.opening(found), "Written by `make tables`, not to be edited."],
+               "phantom": [f"# {phantom.TITLE}", phantom.HEAD, f"Written by `make tables`, but for {NOTES}."]}
     closing = {"paper": [paper.closing(of, manifest)], "phantom": []}
     files = {}
     for profile in PROFILES:
-        parts = opening[profile] + ["Written by `make tables`; edit `notes.md` instead."]
+        parts = opening[profile]
         for name, table in of.items():
             parts += [f"## {table.heading}", to_markdown(shown[profile, name])]
             if profile == "phantom" and (beside := phantom.beside(table, found)):
@@ -95,6 +96,9 @@ def _print(console, of, found, compare):
     from rich.table import Table
 
     for profile, kind in PROFILES.items():
+        if not any(found.of(profile, row) for table in of.values() for row in table.rows.values()):
+            console.print(f"profile={profile} ({kind} images): no row was run")
+            continue
         shown = Table(title=f"profile={profile} ({kind} images)", title_justify="left", header_style="bold", box=None)
         for column in ("", "rows run", "seeds", "not run", "orders that come out"):
             shown.add_column(column)
@@ -103,10 +107,10 @@ def _print(console, of, found, compare):
             ordered = [c.verdict for c in compare[profile, table.name] if c.verdict]
             seeds = sorted({seed for results in runs.values() for seed in results})
             shown.add_row(table.heading.partition(":")[0], f"{sum(map(bool, runs.values()))} of {len(runs)}",
-                          ", ".join(map(str, seeds)), ", ".join(label for label in runs if not runs[label]),
+                          ", ".join(map(str, seeds)), "; ".join(label for label in runs if not runs[label]),
                           f"{ordered.count('comes out')} of {len(ordered)}" if ordered else "")
         console.print(shown)
     for _, reason in found.left_out:
         console.print(f"left out: {reason}", markup=False, style="yellow")
     if found.unfinished:
-        console.print(f"{found.unfinished} folders of these tables hold no finished run (failed or interrupted)")
+        console.print(f"folders of these tables without a finished run (failed or interrupted): {found.unfinished}")

@@ -60,6 +60,14 @@ def test_what_no_number_depends_on_may_be_said(tmp_path):
     assert read(tmp_path, TABLES).of("phantom", MIMIC)
 
 
+def test_where_files_are_may_be_said_in_the_paper_s_profile_alone(tmp_path):
+    files = ["probing_set.root=/nih", "probing_set.images=images_*.tar.gz", "concept_set.path=nouns.txt"]
+    the_paper_s(tmp_path / "paper", overrides=files)
+    run(tmp_path / "phantom", choices={"concept_set": "mimic_nouns"}, overrides=["concept_set.path=mine.txt"])
+    assert read(tmp_path, TABLES).of("paper", MIMIC)
+    assert "concept_set.path=mine.txt is no setting of table1" in left_out(tmp_path, "phantom")
+
+
 def test_seeds_of_other_words_images_or_neurons_are_not_averaged(tmp_path):
     concept_sets(tmp_path, words=["mimic_nouns"], seeds=[0], at=3000)
     stand_in = {"concept_set": "openi_nouns (stand-in for mimic_nouns)"}
