@@ -40,7 +40,8 @@ def bars(data):
 
 def legend_below(ax, title, ncols=1):
     """The legend under the panel and its axis label, where it hides nothing; the padding is in heights of its font."""
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.5, ncols=ncols, title=title)
+    ax.legend(loc="upper right", bbox_to_anchor=(1, 0), borderaxespad=4.5, ncols=ncols, title=title,
+              columnspacing=1.2)
 
 
 def save(fig, stem):

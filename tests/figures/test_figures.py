@@ -1,14 +1,18 @@
 """python -m mammi figures: files from run folders, what is left out and why, and the pictures' words."""
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mammi.__main__ import main as command
 from mammi.errors import BadInput
 from mammi.figures import shares
+from mammi.figures.draw import STYLE
 from mammi.figures.main import FIGURES, main
 from mammi.figures.runs import choose
 from mammi.report import read
@@ -58,6 +62,20 @@ def test_titles_say_which_images(made, figure, kind):
              for text in (legend.get_title(), *legend.get_texts())]
     words += [ax.get_xlabel() for ax in drawn.axes]
     assert any("mean of 2 seeds" in text and ("min to max" in text or "Wilson" in text) for text in words)
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.NAME)
+def test_no_words_run_out_of_the_picture_or_into_each_other(made, figure):
+    with matplotlib.rc_context(STYLE):
+        drawn = drawn_of(figure, made[0], "synthetic")
+        FigureCanvasAgg(drawn).draw()
+    boxes = [drawn._suptitle.get_window_extent(), drawn._supxlabel.get_window_extent()]
+    boxes += [legend.get_window_extent() for ax in drawn.axes if (legend := ax.get_legend())]
+    boxes += [ax.get_tightbbox(for_layout_only=True) for ax in drawn.axes]
+    for box in boxes:
+        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= drawn.bbox.x1 + 1 and box.y1 <= drawn.bbox.y1 + 1
+    for one, other in itertools.combinations(boxes[:3], 2):  # title, small print, legend
+        assert not one.overlaps(other)
 
 
 def test_figure_2b_prints_its_numbers(made):
