@@ -1,8 +1,11 @@
-"""How well every image fits every text, a block of texts at a time, and words from it.
+"""How well every image fits every text, some at a time, and words from it.
 
-P images, N neurons, C texts. An *image-text similarity* is a (P, C) array, or anything with its ``shape`` that is
-indexed ``[images, texts]`` as one: :class:`Products` computes the cosines there and then, and never all of them.
+P images, N neurons, C texts. An *image-text similarity* is a (P, C) array, or what is indexed ``[images, texts]`` like
+one: :class:`Products` computes cosines there and then, and never holds all of them.
 """
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from mammi.errors import BadInput
@@ -10,12 +13,15 @@ from mammi.progress import track
 from mammi.selection import blocks, checked
 from mammi.types import Annotations
 
+MOST_THREADS = 4  # each holds a few blocks of mammi.selection.BLOCK bytes
+
 
 class Products:
     """Cosines of ``images`` (P, D) and ``texts`` (C, D), both of unit norm, computed where they are looked at."""
 
     def __init__(self, images, texts):
-        self.images, self.texts, self.shape = images, texts, (len(images), len(texts))
+        self.images, self.texts = images, texts
+        self.shape, self.dtype = (len(images), len(texts)), images.dtype
 
     def __getitem__(self, at):
         images, texts = at
@@ -39,21 +45,38 @@ def check_pair(similarity, activations):
                        "give the same images twice")
 
 
-def text_blocks(similarity, images=slice(None)):
-    """Stream (slice of texts, its (len(images), b) scores, float32 or float64); ``images`` index the rows.
+def by_text(similarity, images=slice(None)):
+    """Parts of a similarity for :func:`each`: all of ``images`` (positions or a slice), some texts at a time."""
+    rows = len(np.arange(similarity.shape[0])[images])
+    return [(images, texts) for texts in blocks(similarity.shape[1], 8 * rows)]
 
-    Scores that are not finite raise :class:`BadInput`. A block may be a view of ``similarity``: do not write to it.
+
+def by_image(similarity, images=slice(None)):
+    """The same with some images and all texts at a time."""
+    images = np.arange(similarity.shape[0])[images]
+    return [(images[some], slice(None)) for some in blocks(len(images), 8 * similarity.shape[1])]
+
+
+def each(similarity, parts, work):
+    """[``work`` of each part's scores], the parts on several threads; NumPy computes beside other threads.
+
+    parts  (images, texts) pairs, what ``similarity`` is indexed with
+    work   function of a block of scores, float32 or float64; it may be a view of ``similarity`` and not be written to
+    Raises :class:`BadInput` where scores are not finite.
     """
-    p, c = similarity.shape
-    rows = p if isinstance(images, slice) else len(images)
-    for texts in track(blocks(c, 4 * rows), "image-text similarity"):
-        block = np.asarray(similarity[images, texts])
+    def of(part):
+        block = np.asarray(similarity[part])
         if block.dtype != np.float64:
             block = block.astype(np.float32, copy=False)
         if not np.isfinite(block).all():
-            raise BadInput(f"image_text_similarity of texts {texts.start} to {texts.stop - 1} is not finite; "
-                           "check the dissector's weights")
-        yield texts, block
+            raise BadInput("image_text_similarity is not finite; check the dissector's weights")
+        return work(block)
+
+    pool = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count()), "similarity")
+    try:
+        return [done for _, done in zip(track(parts, "image-text similarity"), pool.map(of, parts))]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def highest(activations, k):
@@ -93,14 +116,10 @@ def column_cosines(similarity, activations, prepare, least=1e-30):
         return x / np.maximum(np.linalg.norm(x, axis=0), least)
 
     p, n = np.shape(activations)
-    a, out = None, None
-    for texts, block in text_blocks(similarity):
-        if a is None:  # the precision is the similarity's
-            a, out = np.empty((n, p), block.dtype), np.empty((n, similarity.shape[1]), block.dtype)
-            for some in blocks(n, 8 * p):
-                a[some] = unit(checked(activations[:, some], some.start)).T
-        np.matmul(a, unit(block), out=out[:, texts])
-    return out
+    a = np.empty((n, p), np.float64 if similarity.dtype == np.float64 else np.float32)
+    for some in blocks(n, 8 * p):
+        a[some] = unit(checked(activations[:, some], some.start)).T
+    return np.concatenate(each(similarity, by_text(similarity), lambda block: a @ unit(block)), axis=1)
 
 
 def living(activations):

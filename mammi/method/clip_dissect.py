@@ -52,13 +52,15 @@ class ClipDissect:
             raise BadInput(f"method.similarity={similarity}: {near(str(similarity), MEASURES)}")
         self.measure, self.words = MEASURES[similarity], number("method.words", words, 1, whole=True)
         takes = inspect.signature(self.measure).parameters
-        given = {name: number(f"method.{name}", value) for name, value in (("top_k", top_k), ("a", a), ("lam", lam))
-                 if value is not None}
-        if unknown := [name for name in given if name not in takes]:
-            raise BadInput(f"method.{unknown[0]}={given[unknown[0]]}: method.similarity={similarity} has no such "
-                           "constant; leave it null")
-        self.constants = given | ({"seed": seed} if "seed" in takes else {})
-        self.top_k = top_k or (takes["top_k"].default if "top_k" in takes else None)
+        self.constants = {"seed": seed} if "seed" in takes else {}
+        for name, value in (("top_k", top_k), ("a", a), ("lam", lam)):
+            if value is None:
+                continue
+            if name not in takes:
+                raise BadInput(f"method.{name}={value}: {similarity} has no such constant; leave it null")
+            low, whole = (1, True) if name == "top_k" else (0, False)
+            self.constants[name] = number(f"method.{name}", value, low, whole=whole)
+        self.top_k = top_k or ("top_k" in takes and takes["top_k"].default)
         self.template = template
 
     def __call__(self, evidence):
@@ -71,7 +73,7 @@ class ClipDissect:
         return best_words(scores, evidence, alive, self.words, self._selected(activations, alive))
 
     def _selected(self, activations, alive):
-        if self.top_k is None:
+        if not self.top_k:
             return None
         selected = np.zeros((len(activations), len(alive)), bool)
         selected[highest(activations, self.top_k), np.flatnonzero(alive)] = True

@@ -1,12 +1,12 @@
 """Pointwise mutual information of neurons and concepts, as in CLIP-Dissect: :func:`soft_wpmi` and :func:`wpmi`.
 
-See :mod:`mammi.method.clip_dissect` for what goes in. The softmax over all concepts needs one number per image, so two
-passes over blocks of concepts do, and no matrix of images x concepts is made.
+See :mod:`mammi.method.clip_dissect` for what goes in. The softmax over all concepts needs one number per image, so
+one pass over images and one over concepts do, and no matrix of images x concepts is made.
 """
 import numpy as np
 
 from mammi.errors import BadInput, number
-from mammi.image_text import check_pair, highest, rows_of, text_blocks
+from mammi.image_text import by_image, by_text, check_pair, each, highest, rows_of
 
 EPS = 1e-7  # keeps logarithms finite
 
@@ -20,7 +20,7 @@ def soft_wpmi(image_text_similarity, activations, top_k=100, a=10, lam=1, p_star
     given: with a single one it is that neuron's own term, and lam=1 leaves 0 for every concept.
     """
     for name, value in (("p_start", p_start), ("p_end", p_end)):
-        number(f"method.{name}", value, 0, 1)
+        number(f"method.{name}", value, EPS, 1)
     k = _check(image_text_similarity, activations, top_k)
     weight = p_start - np.arange(k) / k * (p_start - p_end)
     return _mutual_information(image_text_similarity, activations, a, lam, weight, 1 - weight + EPS)
@@ -41,53 +41,47 @@ def _check(similarity, activations, top_k):
 
 def _mutual_information(similarity, activations, a, lam, weight, floor):
     """(N, C) L - lam * (logsumexp_i L - log N) with L_ij = sum_r log(floor_r + weight_r G_rj)."""
-    number("method.a", a), number("method.lam", lam)
+    number("method.a", a, 0), number("method.lam", lam, 0)
     top = highest(activations, len(weight))
     images, where = rows_of(top, len(activations))
-    norm = _log_sum_exp(similarity, images, a)[:, None]
-    constant, scores = np.log(floor).sum(), []
-    for _, block in text_blocks(similarity, images):
+    norm = np.concatenate(each(similarity, by_image(similarity, images), lambda block: _log_sum_exp(a, block)))
+    constant = np.log(floor).sum()
+
+    def scores(block):
         g = block * block.dtype.type(a)
-        g -= norm.astype(g.dtype)
-        fit = _log_products(np.exp(g, out=g), where, weight / floor)  # L - constant
-        highs = fit.max(0)
-        marginal = highs + np.log(np.exp(fit - highs).mean(0))
-        scores.append((fit - lam * marginal + (1 - lam) * constant).astype(g.dtype))
-    return np.concatenate(scores, axis=1)
+        g -= norm
+        fit = _log_products(np.exp(g, out=g), where, floor / weight)  # L - constant
+        high = fit.max(0)
+        marginal = high + np.log(np.exp(fit - high).mean(0))
+        return (fit - lam * marginal + (1 - lam) * constant).astype(g.dtype)
+
+    return np.concatenate(each(similarity, by_text(similarity, images), scores), axis=1)
 
 
-def _log_sum_exp(similarity, images, a):
-    """log sum_j exp(a P_kj) of each image, float64, over blocks of concepts."""
-    high, total = -np.inf, 0.0
-    for _, block in text_blocks(similarity, images):
-        x = block * block.dtype.type(a)
-        new = np.maximum(high, x.max(1))
-        x -= new[:, None]
-        total = total * np.exp(high - new) + np.exp(x, out=x).sum(1, dtype=np.float64)
-        high = new
-    return high + np.log(total)
+def _log_sum_exp(a, block):
+    """(b, 1) log sum_j exp(a P_kj) of b images and all concepts."""
+    x = block * block.dtype.type(a)
+    high = x.max(1, keepdims=True)
+    x -= high
+    return high + np.log(np.exp(x, out=x).sum(1, keepdims=True))
 
 
-def _log_products(g, top, lift):
-    """(N, b) float64 sum_r log(1 + lift_r g[top_r]), a logarithm for as many factors as cannot overflow together.
+def _log_products(g, top, floor):
+    """(N, b) float64 sum_r log(1 + g[top_r] / floor_r), with a logarithm of products instead of one of each factor.
 
-    g     (U, b) in [0, 1]
-    top   (k, N) rows of ``g``
-    lift  (k,) positive
+    g      (U, b) in [0, 1]
+    top    (k, N) rows of ``g``
+    floor  (k,) positive; as many ranks go together as cannot leave the range of ``g``'s type
     """
+    most = np.log1p(1 / floor)
+    group = np.cumsum(most) // (np.log(np.finfo(g.dtype).max) - 1 - most.max())
     total = np.zeros((top.shape[1], g.shape[1]))
-    product, factor = np.ones(total.shape, g.dtype), np.empty(total.shape, g.dtype)
-    room = np.log(np.finfo(g.dtype).max) - 1
-    used = 0.0
-    for rows, c in zip(top, lift.astype(g.dtype)):
-        most = np.log1p(float(c))
-        if used + most > room:
-            total += np.log(product, out=product)
-            product.fill(1)
-            used = 0.0
-        np.take(g, rows, axis=0, out=factor, mode="clip")  # another mode would go through a copy of its own
-        factor *= c
-        factor += 1
-        product *= factor
-        used += most
-    return total + np.log(product)
+    product, factor = np.empty(total.shape, g.dtype), np.empty(total.shape, g.dtype)
+    for ranks in np.split(np.arange(len(top)), np.flatnonzero(np.diff(group)) + 1):
+        product.fill(np.prod(1 / floor[ranks]))
+        for r in ranks:
+            np.take(g, top[r], axis=0, out=factor, mode="clip")  # another mode would go through a copy of its own
+            factor += g.dtype.type(floor[r])
+            product *= factor
+        total += np.log(product, out=product)
+    return total

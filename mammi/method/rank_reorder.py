@@ -2,7 +2,7 @@
 import numpy as np
 
 from mammi.errors import BadInput, number
-from mammi.image_text import check_pair, highest, rows_of, text_blocks
+from mammi.image_text import by_text, check_pair, each, highest, rows_of
 
 SMALL = 1e-6      # least mean similarity to divide by
 PERMUTATIONS = 5  # that the error is compared with
@@ -27,13 +27,15 @@ def rank_reorder(image_text_similarity, activations, top_fraction=0.05, p=3, sca
     rng = np.random.default_rng(seed)
     base = np.mean([np.abs(q - q[:, rng.permutation(n)]) ** p for _ in range(PERMUTATIONS)], axis=(0, 2))
     base[base == 0] = 1
-    scores = []
-    for _, block in text_blocks(image_text_similarity, images):
-        by_concept, rows = np.ascontiguousarray(block.T), np.empty((len(q), block.shape[1]), block.dtype)
+
+    def scores(block):
+        out = np.empty((len(q), block.shape[1]), block.dtype)
+        block = np.ascontiguousarray(block.T)
         for i, own in enumerate(where.T):
-            similarity = by_concept[:, own]
+            similarity = block[:, own]
             order = np.argsort(similarity, axis=1, kind="stable")  # the s-th lowest image gets the s-th lowest of q
             error = np.mean(np.abs(q[i][order] - q[i, ::-1]) ** p, axis=1) / base[i]
-            rows[i] = -error / np.maximum(similarity.mean(1, dtype=np.float64), SMALL) ** scale_p
-        scores.append(rows)
-    return np.concatenate(scores, axis=1)
+            out[i] = -error / np.maximum(similarity.mean(1, dtype=np.float64), SMALL) ** scale_p
+        return out
+
+    return np.concatenate(each(image_text_similarity, by_text(image_text_similarity, images), scores), axis=1)
