@@ -2,6 +2,7 @@
 import numpy as np
 
 IGNORED = ("name", "experiment", "seed", "skip_done", "offline")  # what two runs of one figure may differ in
+ALIKE = ("target", "layer", "probing_set", "concept_set", "dissector")  # told of in small print
 SPREAD = {True: "min to max", False: "95% interval"}  # of several seeds, of one
 
 
@@ -38,7 +39,7 @@ def _difference(setup, taken):
 def shared(runs, varies):
     """One line: what all ``runs`` have in common. A stand-in is named as the run names it."""
     settings, names = runs[0].settings, runs[0].about.get("names", {})
-    parts = [f"{key.replace('_', ' ')} {names[key]}" for key in ("target", "layer", "concept_set", "dissector")
+    parts = [f"{key.replace('_', ' ')} {names[key]}" for key in ALIKE
              if key in names and key not in varies]
     parts += [f"{key}={value}" for key, value in settings.items() if "." in key and key not in varies]
     images = sorted({run.about["images"] for run in runs if "images" in run.about})
