@@ -24,7 +24,7 @@ class Value(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """``greater`` minus ``less``, two row labels, in one metric; the paper's order where it has one.
+    """``greater`` minus ``less``, two row labels, in one metric: the paper's order, or the later row first.
 
     reference   the paper's metric behind ``published`` (cos_minilm stands for cos_mpnet where that is missing)
     published   the paper's difference, at least 0, or None
@@ -113,6 +113,7 @@ def _compare(table, rows, a, b, metric):
     reference = _reference(table, rows, a, b, metric)
     if not seeds or metric in COUNTS and not reference:
         return []
+    a, b = b, a  # the later row minus the earlier: the paper's own method stands last
     published = float(table.rows[a].published[reference].value) - float(table.rows[b].published[reference].value) \
         if reference else None
     if published is not None and published < 0:

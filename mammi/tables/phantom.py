@@ -15,7 +15,7 @@ hits, else bootstrap of neurons after averaging the seeds; it has no width where
 most`: share of labels that the concept set contains. Differences: the same neurons resampled for both rows; hits by \
 the exact McNemar test at each seed (neurons that the first row alone hits : the second alone), F1 and cosines by sign \
 flips of the neurons' differences, seeds averaged first; p-values also after Holm's correction over all tests of the \
-table. The row that the paper puts higher comes first."""
+table. The row that the paper puts higher comes first; where it has no order, the later one."""
 
 
 def frame(tables, found):

@@ -57,15 +57,14 @@ def orders(comparisons):
     if not ordered:
         return "No two rows that the paper puts in an order were run."
     out = [c for c in ordered if c.verdict == "comes out"]
-    clear = sum(c.clear for c in out)
-    text = (f"Of the paper's {len(ordered)} orders {len(out)} come out, {clear} of them with an interval that leaves "
-            "out 0.")
+    text = (f"The paper's orders that come out: {len(out)} of {len(ordered)}; with an interval that leaves out 0: "
+            f"{sum(c.clear for c in out)}.")
     for verdict, word in (("reversed", "Reversed"), ("tie", "A tie")):
         if some := [c for c in ordered if c.verdict == verdict]:
             text += f" {word}: {'; '.join(f'{c.greater} over {c.less} ({HEADINGS[c.metric]})' for c in some)}."
     tests = [t for c in comparisons for t in c.tests]
     small = sum(t.p_holm < LEVEL for t in tests)
-    return text + f" {small} of {len(tests)} tests stay under {short(LEVEL, 2)} after Holm's correction."
+    return text + f" Tests under {short(LEVEL, 2)} after Holm's correction: {small} of {len(tests)}."
 
 
 def _order(comparison):

@@ -53,7 +53,7 @@ def test_phantom_shows_rows_with_stand_ins_seeds_and_ceilings(written):
         in text
     assert "cosine, CLIP: n/a, no weights." in text and "dissector phantom_nce" in text
     assert "| MIMIC nouns − 20K | hit, exact | +.750 [" in text and "seed 0 4:0, seed 1 5:0" in text
-    assert "Of the paper's 3 orders 3 come out" in text
+    assert "The paper's orders that come out: 3 of 3" in text
 
 
 def test_published_and_synthetic_numbers_share_no_file(written):
