@@ -72,6 +72,7 @@ rehearsal: $(READY)  ## the paper's run from loader to table: 75,312 made-up ima
 
 bench: $(READY)  ## time matching, whole runs and extraction against plainer ways, and memory
 	$(BIN)/python experiments/benchmarks/matching.py
+	$(BIN)/python experiments/benchmarks/soft_wpmi.py
 	$(BIN)/python experiments/benchmarks/whole_runs.py
 	$(BIN)/python experiments/benchmarks/extraction.py
 	$(BIN)/python experiments/benchmarks/memory.py

@@ -6,7 +6,8 @@ image_text_similarity  (P, C), any scale; an array or :class:`mammi.image_text.P
 activations            (P, N), any scale; a dead (constant) neuron gets finite scores that mean nothing
 
 and raises :class:`BadInput` where shapes do not fit, values are not finite, or there are too few images. No score is
-NaN. Scores are float64 where the similarity is, else float32. Ties among images go to the lower index.
+NaN. Scores of soft_wpmi and wpmi are float64, others where the similarity is, else float32. Ties among images go to
+the lower index.
 """
 import inspect
 

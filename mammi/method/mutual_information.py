@@ -40,7 +40,11 @@ def _check(similarity, activations, top_k):
 
 
 def _mutual_information(similarity, activations, a, lam, weight, floor):
-    """(N, C) L - lam * (logsumexp_i L - log N) with L_ij = sum_r log(floor_r + weight_r G_rj)."""
+    """(N, C) L - lam * (logsumexp_i L - log N) with L_ij = sum_r log(floor_r + weight_r G_rj).
+
+    float64 for any similarity: where a concept fits one neuron alone its score comes close to log N (lam=1), and words
+    that come close together are told apart by the last digits.
+    """
     number("method.a", a, 0), number("method.lam", lam, 0)
     top = highest(activations, len(weight))
     images, where = rows_of(top, len(activations))
@@ -53,7 +57,7 @@ def _mutual_information(similarity, activations, a, lam, weight, floor):
         fit = _log_products(np.exp(g, out=g), where, floor / weight)  # L - constant
         high = fit.max(0)
         marginal = high + np.log(np.exp(fit - high).mean(0))
-        return (fit - lam * marginal + (1 - lam) * constant).astype(g.dtype)
+        return fit - lam * marginal + (1 - lam) * constant
 
     return np.concatenate(each(similarity, by_text(similarity, images), scores), axis=1)
 
