@@ -115,7 +115,8 @@ def test_a_paper_table_without_files_says_what_lacks_each_once(monkeypatch, tmp_
     assert [line.split()[1] for line in told.splitlines() if line.startswith("  #")] == [
         "dissector=cxr_repair", "dissector=medklip", "dissector=medclip"]
     reasons = [line for line in told.splitlines() if line.startswith("#")]
-    assert [line.split(":")[0] for line in reasons if "not here yet" in line] == ["#0", "#1"]
+    assert any(line.startswith("#0: ") and "paths.cxr_repair" in line for line in reasons)
+    assert any(line.startswith("#1: ") and "not here yet" in line for line in reasons)
     assert any(line.startswith("#0, #1, #2: ") and "paths.target_weights" in line for line in reasons)
     assert any(line.startswith("#2: ") and "paths.medclip" in line for line in reasons)
     assert len({line.split(": ", 1)[1] for line in reasons}) == len(reasons) and "Traceback" not in told

@@ -73,6 +73,17 @@ def must_fit(problems, path, what, source):
         raise BadInput(f"dissector.weights: {path} is not {what}: {'; '.join(said)}. It must be {source}")
 
 
+def fill(network, state, path, what, source, ignorable=()):
+    """``network`` in evaluation mode with the tensors of ``state``, each in the network's own precision.
+
+    Raises :class:`BadInput` unless keys and shapes are the same, see :func:`compare`.
+    """
+    wanted = network.state_dict()
+    must_fit(compare(state, wanted, ignorable=ignorable), path, what, source)
+    network.load_state_dict({key: value for key, value in state.items() if key in wanted}, strict=False)
+    return network.eval()
+
+
 def transformer(kind, config, state, prefix=""):
     """(a transformers network in float32 and evaluation mode, what does not fit), from the keys below ``prefix``.
 

@@ -1,0 +1,124 @@
+"""CXR-RePaiR's CLIP (Endo et al., ML4H 2021), a dissector of Table 3: trained on MIMIC-CXR images and impressions."""
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.tokenizer import SimpleTokenizer
+from PIL import Image
+from torch.nn.functional import normalize
+from torchvision.transforms.functional import InterpolationMode, resize
+
+from mammi.dissector import checkpoint
+from mammi.dissector.base import Dissector
+from mammi.dissector.view import View
+from mammi.files import digest, hash_of
+from mammi.progress import track
+from mammi.text_encoder import by_length
+
+VERSION = "CXR-RePaiR 1"  # raise it when the same files and input give another embedding
+SIDE, MEAN, SD = 320, 101.48761, 83.43944  # pixels; grey levels of 0 to 255
+TEXT = {"context": 77, "vocabulary": 49408, "text_width": 512, "text_layers": 12}
+SIZES = ({"dim": 512, "image": 224, "patch": 32, "width": 768, "layers": 12, **TEXT},  # fine-tuned ViT-B/32 of OpenAI
+         {"dim": 768, "image": 320, "patch": 16, "width": 768, "layers": 12, **TEXT})  # trained from scratch
+HEAD = 64  # width of an attention head in both towers
+CONSTANTS = ("input_resolution", "context_length", "vocab_size")  # OpenAI's own files have them besides the weights
+FILE = "clip-imp-pretrained_128_6_after_4.pt"
+SOURCE = f"{FILE}, which the README of github.com/rajpurkarlab/CXR-RePaiR links to"
+
+
+class CxrRepair(Dissector):
+    """OpenAI's CLIP architecture with QuickGELU, 512-d (or 768-d, where it was trained from scratch).
+
+    weights     the authors' file, or the folder that holds it
+    view, jpeg_roundtrip  see :class:`mammi.dissector.view.View`
+    batch_size  texts or images per pass
+    sizes       the networks that a file may hold; its patch size says which one
+
+    Raises :class:`MissingAsset` for an absent file; :class:`BadInput` for weights with missing or unexpected keys or
+    other shapes, an unknown view. Nothing tells OpenAI's own ViT-B/32 from the fine-tuned one by its shapes.
+    """
+
+    name = "cxr_repair"
+    notes = ("CXR-RePaiR's weights: not verified against published numbers",)
+
+    def __init__(self, weights, view="target_crop", jpeg_roundtrip=False, device="cpu", batch_size=64, sizes=SIZES):
+        self.weights, = checkpoint.locate("cxr_repair", ("paths.cxr_repair", weights, FILE, SOURCE))
+        self.device, self.batch_size = torch.device(device), int(batch_size)
+        state = checkpoint.read(self.weights, SOURCE)
+        size = _size(state, sizes)
+        self.preprocess = Preprocess(view, jpeg_roundtrip, size["image"])
+        self._tokenizer = SimpleTokenizer(context_length=size["context"])
+        self._network = checkpoint.fill(_clip(size), state, self.weights, "CXR-RePaiR's CLIP", SOURCE, CONSTANTS)
+        self._network.to(self.device)
+
+    @cached_property
+    def fingerprint(self):
+        return digest(VERSION, hash_of(self.weights), repr(self.preprocess))
+
+    @torch.no_grad()
+    def embed_images(self, batch):
+        """(B, D) float32, unit norm."""
+        rows = [self._network.encode_image(self.prepare(batch.images[i:i + self.batch_size]), normalize=True)
+                for i in range(0, len(batch), self.batch_size)]
+        return torch.cat(rows).cpu().numpy()
+
+    def prepare(self, images):
+        """(B, 3, size, size) float32 on the device: the grey channel three times."""
+        return torch.stack([self.preprocess(image) for image in images]).to(self.device).expand(-1, 3, -1, -1)
+
+    @torch.no_grad()
+    def embed_texts(self, texts):
+        """(len(texts), D) float32, unit norm.
+
+        A token sees only those before it and a text's vector is read at its end, so the padding behind that, most of
+        the 77 places, is left out.
+        """
+        net, texts = self._network, list(texts)
+        padded = self._tokenizer(texts)
+        tokens = [ids[:end + 1] for ids, end in zip(padded, padded.argmax(1))]  # the end has the highest number
+        blocks = by_length(tokens, self.batch_size)
+        out = np.zeros((len(texts), net.text_projection.shape[1]), np.float32)
+        for block in track(blocks, f"texts through {self.name}", unit=len(texts) / max(len(blocks), 1)):
+            ids = torch.stack([tokens[i] for i in block]).to(self.device)
+            n = ids.shape[1]
+            states = net.transformer(net.token_embedding(ids) + net.positional_embedding[:n],
+                                     attn_mask=net.attn_mask[:n, :n])
+            out[block] = normalize(net.ln_final(states[:, -1]) @ net.text_projection).cpu().numpy()
+        return out
+
+
+@dataclass(frozen=True)
+class Preprocess(View):
+    """PIL image, any mode and size -> (1, size, size) float32; its repr is part of the fingerprint.
+
+    As the authors prepare MIMIC-CXR: the grey view's longer side becomes 320 pixels (Lanczos), the middle of a black
+    square; grey levels are normalised as they are, not as fractions of 255; last comes ``size`` (bicubic, without
+    antialiasing, for it is a tensor by then).
+    """
+
+    size: int = 224
+
+    def __call__(self, image):
+        image = self.seen(image).convert("L")
+        ratio = SIDE / max(image.size)
+        image = image.resize([max(int(n * ratio), 1) for n in image.size], Image.Resampling.LANCZOS)
+        square = Image.new("L", (SIDE, SIDE))
+        square.paste(image, ((SIDE - image.width) // 2, (SIDE - image.height) // 2))
+        grey = torch.from_numpy((np.asarray(square, np.float32) - np.float32(MEAN)) / np.float32(SD))[None]
+        return resize(grey, self.size, InterpolationMode.BICUBIC, antialias=False)
+
+
+def _size(state, sizes):
+    """That of ``sizes`` whose patches are as large as the file's, else the first."""
+    patch = tuple(getattr(state.get("visual.conv1.weight"), "shape", ()))[-1:]
+    return next((size for size in sizes if patch == (size["patch"],)), sizes[0])
+
+
+def _clip(size):
+    """OpenAI's network as open_clip builds it, under the same key names."""
+    image = CLIPVisionCfg(size["layers"], size["width"], HEAD, patch_size=size["patch"], image_size=size["image"])
+    text = CLIPTextCfg(size["context"], size["vocabulary"], width=size["text_width"],
+                       heads=size["text_width"] // HEAD, layers=size["text_layers"])
+    return CLIP(size["dim"], image, text, quick_gelu=True)
