@@ -140,8 +140,8 @@ def _no_maps(target, batch):
 def _notes(evidence, positions, names):
     images, target = evidence.images, evidence.target
     what, rest = "masks" if images.mask_names else "boxes", len(images) - len(positions)
-    notes = [f"tsi chooses among the {len(names)} {what} of {images.name}, not among the words of the concept set"
-             + (f"; {rest} of {len(images)} images have no {what} and are left out" if rest else "")]
+    notes = [f"tsi chooses among the {len(names)} names of {images.name}'s {what}, not among the words of the concept "
+             "set" + (f"; {rest} of {len(images)} images have no {what} and are left out" if rest else "")]
     if target.layer == "final" and target.head is not None:
         notes.append("tsi: the maps of the final layer are class activation maps, which is our choice; the paper does "
                      "not say how its logits got maps")

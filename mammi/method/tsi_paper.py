@@ -11,7 +11,8 @@ class TsiPaper:
 
     The two IoUs are of different images, thresholds and areas of concepts, so large organs are favoured. The official
     evaluation pairs neuron i with entry i of two stored lists which the code that writes them sorts by IoU; here
-    neuron i is neuron i.
+    neuron i is neuron i. It also takes each NIH box for an image of its own, on which the other boxes are background;
+    here an image has all its boxes.
     """
 
     def __init__(self, covid, nih):

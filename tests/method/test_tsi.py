@@ -1,9 +1,11 @@
 """Network dissection against plain loops and counting by hand, on images of 8 pixels."""
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +14,7 @@ from PIL import Image
 
 from mammi.cache import Cache
 from mammi.errors import BadInput
+from mammi.evaluation.final_layer import FinalLayer
 from mammi.evidence import Evidence
 from mammi.files import digest
 from mammi.method import dissection
@@ -19,10 +22,16 @@ from mammi.method.concept_masks import drawn, on_cells, without_overlap
 from mammi.method.tsi import Tsi
 from mammi.method.tsi_paper import TsiPaper
 from mammi.probing_set.base import ProbingSet
+from mammi.probing_set.phantom import Phantom
+from mammi.run_folder import RunFolder
+from mammi.selection import TopK
 from mammi.target.base import Target
+from mammi.target.phantom import PhantomTarget
 from mammi.target.planted import Planted
+from mammi.task.annotate import annotate as annotate_task
 from mammi.types import Annotations, Batch, Box, Reading
-from tests.tiny import TinyTarget
+from tests.test_conf import build, config
+from tests.tiny import TinyConcepts, TinyDissector, TinyTarget
 
 SIDE = 8
 DATA = os.environ.get("MAMMI_DATA")
@@ -326,8 +335,6 @@ def test_planted_units_are_found_whatever_their_noise(tmp_path):
 def real(name):
     if DATA is None or not (Path(DATA) / name).is_dir():
         pytest.skip(f"MAMMI_DATA with {name} is not here")
-    from tests.test_conf import build, config
-
     return build(config(f"probing_set={name}", f"paths.data={DATA}", "paths.cache=null"), "probing_set")
 
 
@@ -346,6 +353,26 @@ def test_covid_masks_are_of_100_images():
     masks = drawn(images.load(where[:5], masks=True))
     assert all(any(mask.any() for mask in own.values()) for own in masks)
     assert {"left lung", "ground glass opacities"} <= set(masks[0])
+
+
+def test_a_run_on_planted_units_says_what_it_chose_from(tmp_path):
+    """Vocabulary and ceiling are the masks', not the concept set's; what a reader must know is in run.json."""
+    images, target = Phantom(n=40, boost=1.), Planted(("Cardiomegaly", "Effusion"))
+    got, metrics = annotate_task(target, images, TinyConcepts(["nothing"]), TinyDissector(), TopK(2), Tsi(),
+                                 FinalLayer(bootstrap=20), Cache(tmp_path / "cache"), 16, RunFolder(tmp_path))
+    assert got.concepts == [["cardiomegaly"], ["effusion"]] and min(s for s, in got.scores) > .8
+    assert metrics["hit"] == metrics["hit_ceiling"] == metrics["purity"] == 1
+    about = json.loads((tmp_path / "run.json").read_text())
+    assert any(note.startswith("tsi chooses among the 18 names of phantom's masks") for note in about["notes"])
+    assert {"runner_up", "iou", "none_iou", "threshold"} <= set(pd.read_csv(tmp_path / "neurons.csv").columns)
+
+
+def test_class_activation_maps_are_called_our_choice(tmp_path):
+    images = Phantom(n=20, boost=1.)
+    got = annotate(tmp_path, PhantomTarget(), images, 16)
+    assert got.dense.shape == (14, 18) and any("class activation maps, which is our choice" in n for n in got.notes)
+    assert not any("class activation" in note
+                   for note in annotate(tmp_path, PhantomTarget(layer="penultimate"), images, 16).notes)
 
 
 # --- the paper's combination ----------------------------------------------------------------------------------------
@@ -369,6 +396,14 @@ def test_the_larger_iou_wins_and_ties_go_to_nih():
     assert got.vocabulary == ("mass", "lung") and got.status[3] == "empty"
     assert got.dense.tolist() == np.float32([[.3, .3], [.2, .2], [.2, .1], [.015, 0]]).tolist()
     assert got.notes == ("same", "mass", "lung")
+
+
+def test_the_papers_yaml_has_the_official_options():
+    method = config("method=tsi_paper", "paths.data=somewhere").method
+    for one, name in ((method.covid, "covid_cxr_full"), (method.nih, "nih14_full")):
+        assert (one.quantile, one.threshold_images, one.upsample, one.one_label) == (.99, 100, "zeros", True)
+        assert one.min_iou == "implicit" and one.images.name == name and one.images.root == "somewhere"
+    assert method.nih.images.split == "test" and method.nih.images.boxes.frame == 1024, "all boxes are in that split"
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
