@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 
 from mammi import openi
-from mammi.errors import BadInput, MammiError, number
+from mammi.errors import BadInput, MammiError, MissingAsset, number
 from mammi.reports import SECTIONS, captions, read_reports
 
 
@@ -15,11 +15,17 @@ class Captions:
            (``captions.txt`` of ``task=concepts`` is one) or any source of reports; ``kind``, ``sections``, ``splits``
            and ``columns`` as in :func:`mammi.reports.read_reports`
     limit  take this many, evenly spread; None: all
+
+    The paper's captions are MIMIC-CXR's reports. :class:`MissingAsset` without ``path`` where ``stand_ins`` is False.
     """
 
-    def __init__(self, path=None, kind=None, sections=SECTIONS, splits=None, columns=None, limit=None):
+    def __init__(self, path=None, kind=None, sections=SECTIONS, splits=None, columns=None, limit=None, stand_ins=True):
         if limit is not None:
             number("method.captions.limit", limit, 1, whole=True)
+        if path is None and not stand_ins:
+            raise MissingAsset("FALCON's captions are sentences of the MIMIC-CXR reports, which are not here. Next: "
+                               "method.captions.path= their folder, R2Gen's annotation.json, or captions of your own, "
+                               "one a line; or profile=phantom, which goes on with Open-i's and says so")
         self.path, self.limit = Path(path).expanduser() if path else None, limit
         self._how = {"kind": kind, "sections": sections, "splits": splits, "columns": columns}
 

@@ -245,6 +245,14 @@ def test_bad_options(options, told):
 
 
 @pytest.mark.fault
+def test_without_stand_ins_the_papers_captions_are_asked_for(tmp_path):
+    with pytest.raises(MissingAsset, match="MIMIC-CXR.*method.captions.path="):
+        Captions(stand_ins=False)
+    (tmp_path / "own.txt").write_text("Large effusion.")
+    assert Captions(tmp_path / "own.txt", stand_ins=False).load()[0] == ("Large effusion.",)
+
+
+@pytest.mark.fault
 def test_a_bad_limit():
     with pytest.raises(BadInput, match="method.captions.limit=0"):
         Captions(limit=0)
