@@ -58,7 +58,7 @@ def by_image(similarity, images=slice(None)):
 
 
 def each(similarity, parts, work):
-    """[``work`` of each part's scores], the parts on several threads; NumPy computes beside other threads.
+    """[``work`` of each part's scores], the parts on several threads, matrix products then on one thread each.
 
     parts  (images, texts) pairs, what ``similarity`` is indexed with
     work   function of a block of scores, float32 or float64; it may be a view of ``similarity`` and not be written to
@@ -72,9 +72,12 @@ def each(similarity, parts, work):
             raise BadInput("image_text_similarity is not finite; check the dissector's weights")
         return work(block)
 
+    from threadpoolctl import threadpool_limits
+
     pool = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count()), "similarity")
     try:
-        return [done for _, done in zip(track(parts, "image-text similarity"), pool.map(of, parts))]
+        with threadpool_limits(1, "blas"):  # threads of threads would wait for each other
+            return [done for _, done in zip(track(parts, "image-text similarity"), pool.map(of, parts))]
     finally:
         pool.shutdown(cancel_futures=True)
 
