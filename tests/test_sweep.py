@@ -134,9 +134,10 @@ def test_what_cannot_be_skipped(monkeypatch, tmp_path, words, says):
 def test_a_second_table_does_no_forward_pass_and_no_matching(monkeypatch, tmp_path):
     table = ("experiment=table1", "seed=0", *FEW)
     assert call(monkeypatch, tmp_path, *table) is None
-    for what in ("mammi.target.base.TorchTarget.read", "mammi.dissector.locked_text.LockedText.embed_images"):
-        monkeypatch.setattr(what, None)
-    assert call(monkeypatch, tmp_path, *table) is None, "all images are in the cache"
+    for what in ("target.base.TorchTarget.read", "dissector.locked_text.LockedText.embed_images",
+                 "text_encoder.SentenceEncoder.embed"):
+        monkeypatch.setattr(f"mammi.{what}", None)
+    assert call(monkeypatch, tmp_path, *table) is None, "all images and texts are in the cache"
     first = jobs(tmp_path, "table1")
     monkeypatch.setattr("mammi.evidence.Evidence.match", None)
     assert call(monkeypatch, tmp_path, *table, "skip_done=true", "batch_size=7") is None
