@@ -23,6 +23,34 @@ def drawn(batch):
     raise BadInput(f"method=tsi compares units with masks or boxes, and these images have neither: {SETS}")
 
 
+class ConceptCells:
+    """The masks of images on the cells of their fields, put together image by image.
+
+    names      {name: its column}, in the order of appearance
+    parts      (values, rows, columns) of what is not 0
+    one_label  without overlaps, and each cell as the pixel in its centre
+    """
+
+    def __init__(self, grid, one_label):
+        self.grid, self.one_label, self.names, self.parts = grid, one_label, {}, []
+
+    def add(self, image, masks, field):
+        """Image number ``image`` with its ``masks`` {name: (H, W) bool}."""
+        for name, mask in (without_overlap(masks) if self.one_label else masks).items():
+            column = self.names.setdefault(name, len(self.names))
+            if mask.any():
+                cells = on_cells(mask, field, self.grid, self.one_label).ravel()
+                filled = np.flatnonzero(cells)
+                self.parts.append((cells[filled], image * self.grid ** 2 + filled, np.full(len(filled), column)))
+
+    def table(self, images):
+        """Sparse (images grid^2, C) float32: the share of each cell that each concept fills."""
+        from scipy.sparse import csr_array
+
+        values, rows, columns = map(np.concatenate, zip(*self.parts))
+        return csr_array((values, (rows, columns)), (images * self.grid ** 2, len(self.names)))
+
+
 def without_overlap(masks):
     """The same dict, in the same order, where a pixel has one name only, the last one that covers it."""
     taken, out = False, {}

@@ -2,7 +2,7 @@
 import numpy as np
 
 from mammi.errors import BadInput, number
-from mammi.method.concept_masks import SETS, drawn, on_cells, without_overlap
+from mammi.method.concept_masks import SETS, ConceptCells, drawn
 from mammi.method.dissection import bilinear, intersections, iou, resample, thresholds
 from mammi.types import Annotations
 
@@ -71,10 +71,8 @@ class Tsi:
 
     def _look(self, evidence, positions):
         """(N, P, h, w) maps, sparse (P grid^2, C) masks and C names, of one pass over the images at ``positions``."""
-        from scipy.sparse import csr_array
-
         target, layer = evidence.target, evidence.target.layer
-        maps, names, rows, columns, values = None, {}, [], [], []
+        maps, cells = None, ConceptCells(self.grid, self.one_label)
         for at, batch in evidence.batches(positions, f"{target.name} maps and masks", masks=True):
             masks = drawn(batch)  # first: without any the rest is in vain
             found = target.read(batch, [layer], maps=True)[layer].maps
@@ -86,20 +84,11 @@ class Tsi:
             if maps is None:
                 maps = evidence.cache.empty((found.shape[1], len(positions), *found.shape[2:]), np.float32)
             maps[:, at] = found.swapaxes(0, 1)
-            for image, (own, picture) in enumerate(zip(masks, batch.images), at.start):
-                field = target.field(picture.size)
-                for name, mask in (without_overlap(own) if self.one_label else own).items():
-                    column = names.setdefault(name, len(names))
-                    if mask.any():
-                        cells = on_cells(mask, field, self.grid, self.one_label).ravel()
-                        filled = np.flatnonzero(cells)
-                        rows.append(image * self.grid ** 2 + filled)
-                        columns.append(np.full(len(filled), column))
-                        values.append(cells[filled])
-        if not rows:
+            for image, picture, own in zip(range(*at.indices(len(positions))), batch.images, masks):
+                cells.add(image, own, target.field(picture.size))
+        if not cells.parts:
             raise BadInput(f"all masks of {evidence.images.name} are empty. Next: more images, or another set: {SETS}")
-        parts = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
-        return maps, csr_array(parts, (len(positions) * self.grid ** 2, len(names))), tuple(names)
+        return maps, cells.table(len(positions)), tuple(cells.names)
 
     def _weights(self, maps):
         return tuple(bilinear(side, self.grid, self.zeros) for side in maps.shape[-2:])
