@@ -30,12 +30,22 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet -e '.[dev]'
 	touch $@
 
-EXPERIMENTS = table1 table2 table3 table4 table5 figure2a figure2b leaderboard leaderboard_www
-
-$(EXPERIMENTS): $(READY)
+TABLES = table1 table2 table3 table4 table5 figure2a figure2b
+table1:  ## runs of one table or figure, each job once: three concept sets (make table1 ARGS='profile=paper paths.data=DIR')
+table2:  ## adaptive selection and a fixed number of images (WWW), two layers
+table3:  ## three dissectors
+table4:  ## network dissection with masks, and MAMMI
+table5:  ## FALCON, CLIP-Dissect, MAMMI
+figure2a:  ## alpha
+figure2b:  ## what is selected of each class
+$(TABLES): $(READY)
 	$(BIN)/python run.py experiment=$@ skip_done=true $(ARGS)
 
-experiments: $(EXPERIMENTS)  ## every table and figure on the embedded default; one alone: make table1 .. table5, figure2a, ...
+leaderboard: $(READY)  ## all methods on planted units, against noise
+	$(BIN)/python run.py experiment=leaderboard skip_done=true $(ARGS)
+	$(BIN)/python run.py experiment=leaderboard_www skip_done=true $(ARGS)
+
+experiments: $(TABLES) leaderboard  ## all of these, then tables and figures
 	$(MAKE) tables figures
 
 tables: $(READY)  ## the paper's tables from the runs below outputs, into experiments/mammi
@@ -80,4 +90,4 @@ bench: $(READY)  ## time matching, whole runs and extraction against plainer way
 clean:  ## delete run folders and the cache
 	find outputs -mindepth 1 -not -name README.md -delete
 
-.PHONY: help demo test test-all lint install $(EXPERIMENTS) experiments tables figures verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights rehearsal bench clean
+.PHONY: help demo test test-all lint install table1 table2 table3 table4 table5 figure2a figure2b leaderboard experiments tables figures verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights rehearsal bench clean
