@@ -30,6 +30,8 @@ class Products:
 
 def prompts(words, template):
     """The texts of ``words``: template + one space + word, or the bare words where ``template`` is empty."""
+    if not isinstance(template, str):
+        raise BadInput(f"method.template={template}: expected a text, or null for the probing set's")
     if template != template.strip():
         raise BadInput(f"method.template={template!r} has spaces at an end; the space before the concept is added")
     return [f"{template} {word}" if template else word for word in words]
@@ -143,10 +145,10 @@ def best_words(scores, evidence, alive, n=1, selected=None):
     dense = np.zeros((len(names), len(words)), scores.dtype)
     dense[alive] = scores
     best = highest(dense.T, min(n, len(words))).T
-    best = [row if living else row[:0] for row, living in zip(best, alive)]
+    best = [row if lives else row[:0] for row, lives in zip(best, alive)]
     return Annotations(
         neurons=names,
         concepts=[[words[j] for j in row] for row in best],
         scores=[[float(dense[i, j]) for j in row] for i, row in enumerate(best)],
-        status=["ok" if living else "dead" for living in alive],
+        status=["ok" if lives else "dead" for lives in alive],
         selected=selected, dense=dense, vocabulary=tuple(words))

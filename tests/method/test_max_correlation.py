@@ -58,6 +58,8 @@ def test_words_of_a_run(dissector, tmp_path):
 
 
 @pytest.mark.fault
-def test_bad_options():
+def test_bad_options(tmp_path):
     with pytest.raises(BadInput, match="method.words=0"):
         MaxCorrelation(words=0)
+    with pytest.raises(BadInput, match="method.template=3: expected a text"):
+        MaxCorrelation(template=3)(evidence(Cache(tmp_path)))
