@@ -84,7 +84,7 @@ class Tsi:
             if maps is None:
                 maps = evidence.cache.empty((found.shape[1], len(positions), *found.shape[2:]), np.float32)
             maps[:, at] = found.swapaxes(0, 1)
-            for image, picture, own in zip(range(*at.indices(len(positions))), batch.images, masks):
+            for image, (picture, own) in enumerate(zip(batch.images, masks), at.start):
                 cells.add(image, own, target.field(picture.size))
         if not cells.parts:
             raise BadInput(f"all masks of {evidence.images.name} are empty. Next: more images, or another set: {SETS}")
