@@ -26,7 +26,11 @@ def cos_similarity(image_text_similarity, activations):
 
 def cos_similarity_cubed(image_text_similarity, activations, min_norm=1e-3):
     """The same of centred and cubed values, their norm at least ``min_norm``; 0 for what is constant."""
-    return column_cosines(image_text_similarity, activations, lambda x: centred(x) ** 3, min_norm)
+    def cubed(x):
+        x = centred(x)
+        return x * x * x  # NumPy's x ** 3 is a general power, many times slower
+
+    return column_cosines(image_text_similarity, activations, cubed, min_norm)
 
 
 MEASURES = {measure.__name__: measure for measure in
