@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mammi import clip_model
+from mammi.clip_model import VIT_B16
 from mammi.errors import BadInput, MissingAsset
 from mammi.files import digest, hash_of
 from mammi.offline import is_offline
@@ -96,52 +98,43 @@ class SentenceEncoder:
 class ClipTextEncoder:
     """The text tower of a CLIP model through open_clip (the paper's CLIP ViT-B/16 cosine).
 
-    weights  checkpoint file (.pt, .bin or .safetensors, read without pickle's code execution)
-    model    open_clip's name; OpenAI's own weights need a ``-quickgelu`` one
+    weights, model, tag  see :func:`mammi.clip_model.locate`; OpenAI's own weights need a ``-quickgelu`` model
     """
 
-    def __init__(self, weights=None, model="ViT-B-16-quickgelu", name=None, device="cpu", batch_size=64):
-        self.weights, self.model = weights, model
+    def __init__(self, weights=None, model=VIT_B16, name=None, device="cpu", batch_size=64, tag=None):
+        self.weights, self.model, self.tag = weights, model, tag
         self.name, self.device, self.batch_size = name or f"CLIP {model}", str(device), int(batch_size)
 
     @cached_property
     def _path(self):
-        path = Path(self.weights).expanduser() if self.weights else None
-        if path is None or not path.is_file():
-            raise MissingAsset(
-                f"{self.name}: {'no weights given' if path is None else f'no file {path}'}. Next: give `weights`, the "
-                f"path of an open_clip checkpoint that fits {self.model} (for the paper's CLIP: OpenAI's ViT-B/16, "
-                "`open_clip_model.safetensors` of timm/vit_base_patch16_clip_224.openai on the Hugging Face hub)")
-        return path
+        return clip_model.locate(self.weights, self.model, self.tag, self.name)
+
+    @cached_property
+    def _hash(self):
+        return hash_of(self._path)
 
     @cached_property
     def fingerprint(self):
-        return digest("ClipTextEncoder 1", self.model, hash_of(self._path))
+        return digest("ClipTextEncoder 2", self.model, self._hash)
 
     @cached_property
-    def _loaded(self):
-        path = self._path
-        import open_clip
-
-        if self.model not in open_clip.list_models():
-            raise BadInput(f"open_clip knows no model {self.model}; see open_clip.list_models()")
-        try:
-            network = open_clip.create_model(self.model, pretrained=str(path), device=self.device)
-        except Exception as error:
-            raise BadInput(f"{path} does not load as {self.model}: {str(error)[:500]}") from error
-        return network.eval(), open_clip.get_tokenizer(self.model)
+    def loaded(self):
+        """(network, tokenizer), see :func:`mammi.clip_model.load`."""
+        return clip_model.load(self._path, self._hash, self.model, self.device)
 
     def embed(self, texts):
-        """(n, D) float32, unit norm; every text is padded to the model's fixed context, so none sees another."""
+        """(n, D) float32, unit norm. Only texts of equally many tokens share a pass, so none sees another."""
         import torch
 
-        texts = list(texts)
-        network, tokenizer = self._loaded
-        blocks = [texts[i:i + self.batch_size] for i in range(0, len(texts), self.batch_size)]
-        with torch.no_grad():
-            rows = [network.encode_text(tokenizer(block).to(self.device), normalize=True).float().cpu().numpy()
-                    for block in track(blocks, f"texts through {self.name}", unit=self.batch_size, total=len(texts))]
-        return np.concatenate(rows) if rows else np.zeros((0, network.text_projection.shape[-1]), np.float32)
+        network, tokenizer = self.loaded
+        tokens = clip_model.tokens(network, tokenizer, list(texts))
+        blocks = by_length(tokens, self.batch_size)
+        out = np.zeros((len(tokens), clip_model.width(self.model)), np.float32)
+        for block in track(blocks, f"texts through {self.name}", unit=len(tokens) / max(len(blocks), 1)):
+            ids = torch.stack([tokens[i] for i in block]).to(self.device)
+            with torch.no_grad():
+                out[block] = clip_model.encode(network, ids).cpu().numpy()
+        return out
 
 
 def by_length(tokens, batch_size):
