@@ -7,9 +7,9 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image
-from torch.nn.functional import normalize
 from torchvision.transforms.functional import InterpolationMode, resize
 
+from mammi import clip_model
 from mammi.dissector import checkpoint
 from mammi.dissector.base import Dissector
 from mammi.dissector.view import View
@@ -23,7 +23,6 @@ TEXT = {"context": 77, "vocabulary": 49408, "text_width": 512, "text_layers": 12
 SIZES = ({"dim": 512, "image": 224, "patch": 32, "width": 768, "layers": 12, **TEXT},  # fine-tuned ViT-B/32 of OpenAI
          {"dim": 768, "image": 320, "patch": 16, "width": 768, "layers": 12, **TEXT})  # trained from scratch
 HEAD = 64  # width of an attention head in both towers
-CONSTANTS = ("input_resolution", "context_length", "vocab_size")  # OpenAI's own files have them besides the weights
 FILE = "clip-imp-pretrained_128_6_after_4.pt"
 SOURCE = f"{FILE}, which the README of github.com/rajpurkarlab/CXR-RePaiR links to"
 
@@ -50,7 +49,8 @@ class CxrRepair(Dissector):
         size = _size(state, sizes)
         self.preprocess = Preprocess(view, jpeg_roundtrip, size["image"])
         self._tokenizer = SimpleTokenizer(context_length=size["context"])
-        self._network = checkpoint.fill(_clip(size), state, self.weights, "CXR-RePaiR's CLIP", SOURCE, CONSTANTS)
+        self._network = checkpoint.fill(_clip(size), state, self.weights, "CXR-RePaiR's CLIP", SOURCE,
+                                        clip_model.CONSTANTS)
         self._network.to(self.device)
 
     @cached_property
@@ -70,22 +70,14 @@ class CxrRepair(Dissector):
 
     @torch.no_grad()
     def embed_texts(self, texts):
-        """(len(texts), D) float32, unit norm.
-
-        A token sees only those before it and a text's vector is read at its end, so the padding behind that, most of
-        the 77 places, is left out.
-        """
-        net, texts = self._network, list(texts)
-        padded = self._tokenizer(texts)
-        tokens = [ids[:end + 1] for ids, end in zip(padded, padded.argmax(1))]  # the end has the highest number
+        """(len(texts), D) float32, unit norm; see :func:`mammi.clip_model.tokens`."""
+        texts = list(texts)
+        tokens = clip_model.tokens(self._network, self._tokenizer, texts)
         blocks = by_length(tokens, self.batch_size)
-        out = np.zeros((len(texts), net.text_projection.shape[1]), np.float32)
+        out = np.zeros((len(texts), self._network.text_projection.shape[1]), np.float32)
         for block in track(blocks, f"texts through {self.name}", unit=len(texts) / max(len(blocks), 1)):
             ids = torch.stack([tokens[i] for i in block]).to(self.device)
-            n = ids.shape[1]
-            states = net.transformer(net.token_embedding(ids) + net.positional_embedding[:n],
-                                     attn_mask=net.attn_mask[:n, :n])
-            out[block] = normalize(net.ln_final(states[:, -1]) @ net.text_projection).cpu().numpy()
+            out[block] = clip_model.encode(self._network, ids).cpu().numpy()
         return out
 
 
