@@ -3,7 +3,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from mammi.errors import BadInput, MissingAsset
@@ -42,7 +41,7 @@ def read(path, source, wrappers=()):
     """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except (Exception, SafetensorError) as error:
+    except Exception as error:
         reason = str(error).partition("\n")[0][:150]
         raise BadInput(f"dissector.weights: {path} cannot be read as tensors ({reason}). It must be {source}; where a "
                        "download was cut short, fetch it again") from error
