@@ -25,7 +25,8 @@ LACKS = {("probing_set", "image_folder"): "probing_set.root", ("concept_set", "t
          ("target", "own"): "target.module",
          ("dissector", "medclip"): "paths.medclip", ("dissector", "open_clip"): "paths.clip",
          ("dissector", "cxr_repair"): "paths.cxr_repair",
-         ("dissector", "medklip"): "paths.medklip", ("dissector", "biomedclip"): "paths.biomedclip"}
+         ("dissector", "medklip"): "paths.medklip", ("dissector", "biomedclip"): "paths.biomedclip",
+         ("dissector", "mammo_clip"): "paths.mammo_clip"}
 
 
 @pytest.fixture(autouse=True)

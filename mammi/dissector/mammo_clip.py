@@ -1,0 +1,128 @@
+"""Mammo-CLIP (Ghosh et al., MICCAI 2024): EfficientNet-B5 and Bio_ClinicalBERT on mammograms and their reports."""
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn.functional import normalize
+from transformers import BertConfig, BertModel
+
+from mammi.dissector import checkpoint
+from mammi.dissector.base import Dissector
+from mammi.dissector.bert import SIZES, VOCABULARY, tokenizer
+from mammi.dissector.efficientnet import B5, EfficientNet
+from mammi.dissector.view import View
+from mammi.errors import BadInput, number
+from mammi.files import digest, hash_of
+from mammi.progress import track
+from mammi.text_encoder import by_length
+
+VERSION = "Mammo-CLIP 1"  # raise it when the same files and input give another embedding
+MEAN, SD = .3089279, .2505356
+SIZE = (912, 1520)  # width, height
+MAX_TOKENS = 256
+IMAGES = 4  # that share a pass, at most: at full size each takes more than half a gigabyte
+FILE = "b5-model-best-epoch-7.tar"
+SOURCE = f"{FILE}, the EfficientNet-B5 checkpoint that the README of github.com/batmanlab/Mammo-CLIP links to"
+
+
+class MammoCLIP(Dissector):
+    """512-d embeddings. The authors take words as they are, without a template, and mammograms cropped to the breast.
+
+    weights     the authors' file, or the folder that holds it
+    vocabulary  Bio_ClinicalBERT's ``vocab.txt``, or the folder that holds it
+    size        (width, height) in pixels that an image gets; the authors' 912 x 1520 costs seconds per image on a CPU
+    view, jpeg_roundtrip  see :class:`mammi.dissector.view.View`; the authors see the full image
+    batch_size  texts per pass; images at most ``IMAGES``
+    tower, bert  sizes of the two networks; those of the checkpoint
+
+    Raises :class:`MissingAsset` naming every absent file; :class:`BadInput` for weights with missing or unexpected keys
+    or other shapes, a vocabulary of another size, an unknown view or no size.
+    """
+
+    name = "mammo_clip"
+    notes = ("Mammo-CLIP's weights: not verified against published numbers",)
+
+    def __init__(self, weights, vocabulary, size=SIZE, view="full_image", jpeg_roundtrip=False, device="cpu",
+                 batch_size=64, tower=B5, bert=SIZES):
+        self.preprocess = Preprocess(view, jpeg_roundtrip, _pixels(size))
+        self.weights, self.vocabulary = checkpoint.locate(
+            "mammo_clip", ("paths.mammo_clip", weights, FILE, SOURCE),
+            ("paths.medclip_vocab", vocabulary, "vocab.txt", VOCABULARY))
+        self._tokenizer = tokenizer(self.vocabulary, bert["vocab_size"])
+        self.device, self.batch_size = torch.device(device), int(batch_size)
+        state = checkpoint.read(self.weights, SOURCE, wrappers=("model",))
+        self._network = checkpoint.fill(_network(tower, bert), state, self.weights, "Mammo-CLIP's B5 checkpoint",
+                                        SOURCE, ("position_ids",)).to(self.device)
+
+    @cached_property
+    def fingerprint(self):
+        return digest(VERSION, hash_of(self.weights), self.vocabulary.read_bytes(), repr(self.preprocess))
+
+    @torch.no_grad()
+    def embed_images(self, batch):
+        """(B, 512) float32, unit norm."""
+        net, step = self._network, min(self.batch_size, IMAGES)
+        rows = [normalize(net.image_projection.projection(net.image_encoder(self.prepare(batch.images[i:i + step]))))
+                for i in range(0, len(batch), step)]
+        return torch.cat(rows).cpu().numpy()
+
+    def prepare(self, images):
+        """(B, 3, height, width) float32 on the device."""
+        return torch.stack([self.preprocess(image) for image in images]).to(self.device)
+
+    @torch.no_grad()
+    def embed_texts(self, texts):
+        """(len(texts), 512) float32, unit norm: the last hidden state of the last token, [SEP]; the authors' "eos"."""
+        texts, net = list(texts), self._network
+        tokens = self._tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"] if texts else []
+        blocks = by_length(tokens, self.batch_size)
+        out = np.zeros((len(texts), net.text_projection.projection.out_features), np.float32)
+        for block in track(blocks, f"texts through {self.name}", unit=len(texts) / max(len(blocks), 1)):
+            ids = torch.tensor([tokens[i] for i in block], device=self.device)
+            last = net.text_encoder.text_encoder(ids).last_hidden_state[:, -1]
+            out[block] = normalize(net.text_projection.projection(last)).cpu().numpy()
+        return out
+
+
+@dataclass(frozen=True)
+class Preprocess(View):
+    """PIL image, any mode and size -> (3, height, width) float32; its repr is part of the fingerprint.
+
+    The view is stretched to ``size`` (mean of the pixels that fall together where it shrinks, bilinear where it
+    grows), its own darkest and brightest value become 0 and 1, and it is normalised. An image of one value is all 0
+    before that.
+    """
+
+    size: tuple = SIZE
+
+    def __call__(self, image):
+        image = self.seen(image)
+        shrinks = image.width >= self.size[0] and image.height >= self.size[1]
+        image = image.resize(self.size, Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR)
+        x = np.asarray(image, np.float32)
+        x = x - x.min()
+        x = (x / max(x.max(), 1) - np.float32(MEAN)) / np.float32(SD)
+        return torch.from_numpy(x.transpose(2, 0, 1).copy())
+
+
+def _network(tower, bert, dim=512):
+    """Both towers under the authors' key names."""
+    net = nn.Module()
+    net.image_encoder = EfficientNet(tower)
+    net.text_encoder, net.image_projection, net.text_projection = nn.Module(), nn.Module(), nn.Module()
+    net.text_encoder.text_encoder = BertModel(BertConfig(**bert))
+    net.image_projection.projection = nn.Linear(tower.head, dim)
+    net.text_projection.projection = nn.Linear(bert["hidden_size"], dim)
+    net.logit_scale = nn.Parameter(torch.zeros(()))  # of the training loss
+    return net
+
+
+def _pixels(size):
+    size = tuple(size) if hasattr(size, "__iter__") and not isinstance(size, str) else (size,)
+    if len(size) != 2:
+        raise BadInput(f"dissector.size={list(size)}: expected two numbers, width and height; the authors' are "
+                       f"{list(SIZE)}")
+    return tuple(int(number("dissector.size", n, 32, whole=True)) for n in size)
