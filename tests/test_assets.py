@@ -99,8 +99,11 @@ def test_paths_are_those_of_the_config(shipped):
 
 @pytest.mark.parametrize("key", yaml.safe_load(MANIFEST.read_text())["settings"])
 def test_settings_are_keys_of_the_config(key):
-    group, name = key.split(".")
-    assert any(name in yaml.safe_load(file.read_text()) for file in (CONF / group).glob("*.yaml"))
+    group, *names = key.split(".")
+    configs = [yaml.safe_load(file.read_text()) for file in (CONF / group).glob("*.yaml")]
+    for name in names:
+        configs = [config[name] for config in configs if isinstance(config, dict) and name in config]
+    assert configs
 
 
 @pytest.mark.parametrize("name", yaml.safe_load(MANIFEST.read_text())["assets"])

@@ -187,7 +187,7 @@ def test_what_needs_every_image_is_asked_before_the_first_pass(tmp_path, part):
     class Out:
         """A run folder that keeps nothing."""
 
-        path = tmp_path
+        path, settings, earlier = tmp_path, None, None
 
         def file(self, name):
             return tmp_path / name

@@ -47,7 +47,7 @@ def composed(conf, *overrides):
 def test_the_paper_s_parts(conf):
     cfg, choices = composed(conf, "profile=paper")
     assert choices == PAPER
-    assert cfg.profile == {"name": "paper", "stand_ins": False}
+    assert cfg.profile == {"name": "paper", "stand_ins": False, "seeds": 0}
     assert cfg.concept_set.stand_ins is False, "the MIMIC nouns or an error"
     assert cfg.probing_set.split == "train" and cfg.probing_set.limit is None, "all 75,312 training images"
     assert (cfg.target.layer, cfg.target.activation) == ("final", "logit")
@@ -92,7 +92,7 @@ def test_without_files_one_error_names_all_that_is_missing(tmp_path):
                 "the MIMIC nouns are not here", "python -m mammi assets"):
         assert key in said
     left = {f.name for f in tmp_path.rglob("*") if f.is_file()}
-    assert left == {"config.yaml", "hydra.yaml", "overrides.yaml", "run.log"}
+    assert left == {"config.yaml", "hydra.yaml", "overrides.yaml", "run.log", "failed.txt"}
 
 
 def test_building_collects_what_is_missing_and_stops_at_what_is_wrong(conf):

@@ -8,6 +8,7 @@ from mammi.figures.runs import setting, shared, spread
 NAME, RUNS, VARIES = "leaderboard", "leaderboard", ("method", "selection", "target.noise")
 METHODS = {"mammi": ("MAMMI", BLUE, "o"), "www": ("WWW (mammi, top k)", SKY, "s"),
            "clip_dissect": ("CLIP-Dissect", ORANGE, "D"), "falcon": ("FALCON", GREEN, "^"),
+           "falcon_whole": ("FALCON, whole images", BLACK, "<"),
            "tsi": ("TSI, which sees the masks and\nchooses among their names", RED, "v"),
            "max_correlation": ("max correlation", PURPLE, "P"), "random": ("random words", GREY, "x")}
 

@@ -28,8 +28,7 @@ class Tsi:
 
     Masks where the set has them, else boxes; only images that somebody annotated count, for the rest nobody knows what
     is background. A layer without maps raises :class:`BadInput`. Maps of a linear final layer are class activation
-    maps: the paper does not say how its logits got maps. Planted units have the masks themselves for maps, so that
-    their noise does not matter here.
+    maps: the paper does not say how its logits got maps. Planted units have maps made of the masks themselves.
 
     ``dense`` is (N, C) IoU over all masks, ``why`` has T_u, the best IoU, a_u (``none_iou``) and the runner-up. Maps
     are kept, no larger than the grid: N P grid^2 numbers at most, on disk where they are many.
@@ -135,5 +134,5 @@ def _notes(evidence, positions, names):
         notes.append("tsi: the maps of the final layer are class activation maps, which is our choice; the paper does "
                      "not say how its logits got maps")
     if target.needs_masks:
-        notes.append("tsi: the maps of these units are the masks themselves, whatever their noise")
+        notes.append("tsi: the maps of these units are made of the masks themselves")
     return tuple(notes)

@@ -14,7 +14,9 @@ class Planted(Target):
     """One unit per mask of the images, and controls.
 
     A unit's strength is z = present * (0.7 + 0.3 min(2, sqrt(mask area) / 0.15)), area as a share of the image, and
-    its activation sigmoid(saturation * (z + noise * e - 0.7)), e standard normal, fixed by (seed, unit, image id).
+    its activation sigmoid(saturation * (z + noise * e - 0.7)), e standard normal, fixed by (seed, unit, image id). Its
+    map has that activation inside the mask and 0 outside, or, where the image has no such mask, everywhere: noise then
+    fires for nothing that can be seen.
 
     names       masks that get a unit
     noise       0: an exact oracle
@@ -76,7 +78,9 @@ class Planted(Target):
             masks = of_one_size(batch.masks)
             blank = np.zeros((len(batch), self.random, *masks.shape[2:]), bool)
             masks = np.stack([masks[:, unit].any(1) for unit in units], 1) if units else masks[:, :0]
-            spatial = torch.tensor(np.concatenate([masks, blank], 1), dtype=torch.float32)
+            masks = np.concatenate([masks, blank], 1)
+            masks |= ~masks.any((2, 3), keepdims=True)
+            spatial = pooled[:, :, None, None] * torch.from_numpy(masks)
         return {layer: Reading(pooled, spatial) for layer in layers}
 
     def _noise(self, ids, n):

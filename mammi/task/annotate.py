@@ -23,6 +23,8 @@ def annotate(target, probing_set, concept_set, dissector, selection, method, eva
     if out.earlier and (folder := done.find(out.earlier, content)):
         return done.take(folder, out)
 
+    if hasattr(evaluation, "check"):  # images that must not be the probing ones are told before the work
+        evaluation.check(probing_set)
     evidence = Evidence(target, probing_set, concepts, dissector, selection, cache, batch_size)
     if any(getattr(part, "needs_every_image", False) for part in (method, selection)):
         evidence.gather()  # target and dissector then share one decoding of each image

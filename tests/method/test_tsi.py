@@ -322,13 +322,14 @@ def test_iou_is_within_bounds_and_finite(seed):
 # --- planted units and real sets ------------------------------------------------------------------------------------
 
 
-def test_planted_units_are_found_whatever_their_noise(tmp_path):
+def test_planted_units_are_found_until_noise_fires_for_nothing(tmp_path):
     _, images = random_world(n=6, concepts=3)
     images.masks &= np.random.default_rng(1).random((6, 3, 1, 1)) < .6
-    for noise in (0, 3):
-        got = annotate(tmp_path, Planted(images.mask_names, noise=noise), images, grid=SIDE)
-        assert got.concepts == [["c0"], ["c1"], ["c2"]] and got.scores == [[1.], [1.], [1.]]
-        assert any("whatever their noise" in note for note in got.notes)
+    sound, noisy = (annotate(tmp_path, Planted(images.mask_names, noise=noise), images, grid=SIDE, quantile=.5)
+                    for noise in (0, 3))
+    assert sound.concepts == [["c0"], ["c1"], ["c2"]] and sound.scores == [[1.], [1.], [1.]]
+    assert noisy.dense.diagonal().mean() < .7
+    assert any("made of the masks" in note for note in sound.notes)
 
 
 @lru_cache
@@ -360,7 +361,7 @@ def test_a_run_on_planted_units_says_what_it_chose_from(tmp_path):
     images, target = Phantom(n=40, boost=1.), Planted(("Cardiomegaly", "Effusion"))
     got, metrics = annotate_task(target, images, TinyConcepts(["nothing"]), TinyDissector(), TopK(2), Tsi(),
                                  FinalLayer(bootstrap=20), Cache(tmp_path / "cache"), 16, RunFolder(tmp_path))
-    assert got.concepts == [["cardiomegaly"], ["effusion"]] and min(s for s, in got.scores) > .8
+    assert got.concepts == [["cardiomegaly"], ["effusion"]] and min(s for s, in got.scores) > .4
     assert metrics["hit"] == metrics["hit_ceiling"] == metrics["purity"] == 1
     about = json.loads((tmp_path / "run.json").read_text())
     assert any(note.startswith("tsi chooses among the 18 names of phantom's masks") for note in about["notes"])

@@ -35,8 +35,13 @@ def test_oracle_units_follow_the_formula():
     assert (got.argmax(0) == [0, 1, 1]).all()
 
 
-def test_maps_are_the_masks():
-    assert np.array_equal(read(Planted(NAMES, random=2)).maps[:, :3].numpy(), batch().masks)
+def test_a_map_has_its_activation_in_the_mask_and_everywhere_without_one():
+    got = read(Planted(NAMES, noise=0.5, random=2))
+    shown = np.concatenate([batch().masks, np.zeros((3, 2, SIDE, SIDE), bool)], 1)
+    for image in range(3):
+        for unit in range(5):
+            mask = shown[image, unit] if shown[image, unit].any() else np.ones((SIDE, SIDE))
+            assert np.allclose(got.maps[image, unit], got.pooled[image, unit] * mask)
 
 
 def test_or_units_take_the_larger_and_accept_both_names():
