@@ -1,7 +1,6 @@
 """BiomedCLIP (Zhang et al., 2023): PubMedBERT and ViT-B/16 on figures of PubMed Central, from open_clip's layout."""
 import json
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import timm
@@ -45,10 +44,11 @@ class BiomedCLIP(Dissector):
     notes = ("BiomedCLIP's weights: not verified against published numbers",)
 
     def __init__(self, weights, view="target_crop", jpeg_roundtrip=False, device="cpu", batch_size=64, bert=BERT):
-        folder = Path(weights).expanduser() if weights else None
-        folder = folder.parent if folder and folder.is_file() else folder
-        self.weights, config, self.vocabulary = checkpoint.locate(
-            "biomedclip", *(("paths.biomedclip", folder, name, f"{name} of {SOURCE}") for name in FILES))
+        self.weights, = checkpoint.locate("biomedclip", (
+            "paths.biomedclip", weights, FILES[0], f"{FILES[0]} of {SOURCE}, beside {' and '.join(FILES[1:])}"))
+        config, self.vocabulary = checkpoint.locate("biomedclip", *(
+            ("paths.biomedclip", self.weights.parent, name, f"the folder with {name} of {SOURCE}, too")
+            for name in FILES[1:]))
         dim, image, self._context, prepared = _layout(config)
         self.preprocess = ClipTransform(view, jpeg_roundtrip, image["image_size"], **prepared)
         self._tokenizer = tokenizer(self.vocabulary, bert["vocab_size"], f"vocab.txt of {SOURCE}")
