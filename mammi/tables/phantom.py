@@ -28,8 +28,8 @@ def frame(tables, found):
             results = found.of("phantom", row)
             for metric in METRICS:
                 if got := value(results, metric):
-                    line = {"table": table.name, "row": row.label, "run": _settings(row, results, ()), "metric": metric}
-                    lines.append(line | got._asdict() | {"seeds": " ".join(map(str, got.seeds))})
+                    line = {"table": table.name, "row": row.rehearsed, "run": _settings(row, results, ())}
+                    lines.append(line | {"metric": metric} | got._asdict() | {"seeds": " ".join(map(str, got.seeds))})
     return pd.DataFrame(lines)
 
 
@@ -42,7 +42,7 @@ def shown_table(table, found):
     lines = []
     for row in table.rows.values():
         results = rows[row.label]
-        line = {"row": row.label, "run": _settings(row, results, _shared(table, found)), "seeds": "", "n": ""}
+        line = {"row": row.rehearsed, "run": _settings(row, results, _shared(table, found)), "seeds": "", "n": ""}
         if not results:
             lines.append(line | {"seeds": f"not run: `{row.command('phantom')}`"})
             continue

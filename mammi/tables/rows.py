@@ -21,13 +21,15 @@ class Published(NamedTuple):
 
 
 class Row(NamedTuple):
-    """``label`` as in the paper; ``published`` {metric: Published}; ``file`` what its paper run needs besides."""
+    """``label`` as in the paper; ``published`` {metric: Published}; ``file`` what its paper run needs besides;
+    ``rehearsed`` what phantom.md calls it."""
 
     table: str
     label: str
     settings: dict
     published: dict
     file: str
+    rehearsed: str
 
     def options(self, profile):
         """{key: value} of the run that makes this row in ``paper`` or ``phantom``."""
@@ -63,6 +65,7 @@ def tables():
         for label, settings in table["rows"].items():
             published = {line["metric"]: Published(line["value"], line["spread"]) for line in lines
                          if (line["table"], line["row"]) == (name, label)}
-            rows[label] = Row(name, label, settings, published, table.get("file", {}).get(label, ""))
+            rows[label] = Row(name, label, settings, published, table.get("file", {}).get(label, ""),
+                              table.get("phantom", {}).get(label, label))
         found[name] = Table(name, table["title"], rows)
     return found

@@ -27,6 +27,10 @@ def main(folder, to):
     found, manifest, notes = read(folder, of), Manifest(), _notes(to)
     compare = {(profile, name): comparisons(table, {label: found.of(profile, row) for label, row in table.rows.items()})
                for profile in PROFILES for name, table in of.items()}
+    for name, table in of.items():
+        called = {label: row.rehearsed for label, row in table.rows.items()}
+        compare["phantom", name] = [c._replace(greater=called[c.greater], less=called[c.less])
+                                    for c in compare["phantom", name]]
     shown = {("paper", name): paper.shown_table(table, found, manifest) for name, table in of.items()}
     shown |= {("phantom", name): phantom.shown_table(table, found) for name, table in of.items()}
     frames = {"paper": paper.frame(of, found, manifest), "phantom": phantom.frame(of, found)}
