@@ -19,6 +19,7 @@ SIZES = {"embed_dim": 8, "quick_gelu": True,
          "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2}}
 OTHER = {**SIZES, "vision_cfg": {**SIZES["vision_cfg"], "patch_size": 32}}  # as ViT-B/32 is to B/16
 WIDER = {**SIZES, "vision_cfg": {**SIZES["vision_cfg"], "image_size": 64}}  # open_clip would interpolate positions
+CUSTOM = {**SIZES, "custom_text": True}  # the layout of SigLIP, EVA02 and others: the text tower is a module of its own
 TEXTS = ["mass", "A chest x-ray image of a mass", "", "edema", "left pleural effusion " * 40]
 MEAN, SD = (.48145466, .4578275, .40821073), (.26862954, .26130258, .27577711)
 
@@ -26,7 +27,8 @@ MEAN, SD = (.48145466, .4578275, .40821073), (.26862954, .26130258, .27577711)
 @pytest.fixture(scope="module", autouse=True)
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("configs")
-    for name, sizes in (("tiny-b16", SIZES), ("tiny-b32", OTHER), ("tiny-64", WIDER)):
+    for name, sizes in (("tiny-b16", SIZES), ("tiny-b32", OTHER), ("tiny-64", WIDER),
+                        ("tiny-custom", CUSTOM)):
         (folder / f"{name}.json").write_text(json.dumps(sizes))
     open_clip.add_model_config(folder)
 
@@ -97,6 +99,15 @@ def test_texts_run_over_their_own_length_alone(network, weights):
     one.embed_texts(TEXTS)
     hook.remove()
     assert sorted(seen) == [2, 3, 4, 11, 77], "start and end with 0, 1, 2, 9 tokens; the longest is cut at 77"
+
+
+def test_a_text_tower_of_its_own(tmp_path):
+    network = random_network("tiny-custom")
+    save_file(state_of(network), tmp_path / "w.safetensors")
+    with torch.no_grad():
+        expected = network.encode_text(open_clip.get_tokenizer("tiny-custom")(TEXTS), normalize=True).numpy()
+    rows = OpenClip(tmp_path / "w.safetensors", "tiny-custom").embed_texts(TEXTS)
+    np.testing.assert_allclose(rows, expected, atol=1e-6)
 
 
 def test_images_match_plain_arithmetic(network, weights):
