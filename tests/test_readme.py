@@ -100,6 +100,20 @@ def test_the_sweep_as_written(tmp_path):
     assert all(name in report for name in ("openi_nouns (stand-in for mimic_nouns)", "wordnet", "20k"))
 
 
+@pytest.mark.slow
+def test_every_table_and_figure(tmp_path):
+    """What `make experiments` runs, on fewer images and with one seed."""
+    names = re.search(r"^EXPERIMENTS = (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
+    for name in names:
+        call(f"python run.py experiment={name}", "skip_done=true", "seed=0", "probing_set.limit=600",
+             f"paths.outputs={tmp_path}")
+    call(f"python -m mammi figures {tmp_path}", f"--to={tmp_path / 'figures'}")
+    figures = {file.name for file in (tmp_path / "figures").glob("*.png")}
+    assert {"figure2a_synthetic.png", "figure2b_synthetic.png", "leaderboard_synthetic.png"} <= figures
+    with pytest.raises(subprocess.CalledProcessError):  # with a limit no run counts for a row
+        call(f"python -m mammi tables {tmp_path}", f"--to={tmp_path / 'tables'}")
+
+
 def test_your_own_images_and_words_as_written(tmp_path):
     out, folder = f"paths.outputs={tmp_path}", tmp_path / "images"
     folder.mkdir()
