@@ -11,8 +11,8 @@ VALUES = {"images_selected": "images selected per neuron", "score": "score of th
 
 def rows(run):
     """A row per neuron of one run: selection, layer, images selected, score of the best word (NaN without one)."""
-    neurons = read_csv(run, "neurons.csv", ["neuron", "images_selected"])
-    words = read_csv(run, "annotations.csv", ["neuron", "rank", "score"])
+    neurons = read_csv(run, "neurons.csv", numbers=["neuron", "images_selected"])
+    words = read_csv(run, "annotations.csv", numbers=["neuron", "rank", "score"])
     best = words[words["rank"] == 1].set_index("neuron")["score"]
     about = {"selection": run.about["choices"]["selection"], "layer": run.about["names"]["layer"]}
     return [about | {"images_selected": n, "score": best.get(i, np.nan)}

@@ -1,6 +1,7 @@
 """All methods on planted units, whose concepts are known exactly, against the units' noise."""
 import numpy as np
 
+from mammi.errors import number
 from mammi.evaluation.metrics import wilson
 from mammi.figures.draw import BLACK, BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, RED, SKY, bars, figure
 from mammi.figures.runs import setting, shared, spread
@@ -16,11 +17,13 @@ METHODS = {"mammi": ("MAMMI", BLUE, "o"), "www": ("WWW (mammi, top k)", SKY, "s"
 def rows(run):
     """One row: method (``www`` is mammi on top k), noise, hit by synonyms as ``value``, units ``n``, words per unit."""
     choices, hit, n = run.about["choices"], run.metrics.get("hit_synonym"), run.metrics.get("n_named")
-    words = run.metrics.get("concepts_per_neuron") or np.nan
+    words = run.metrics.get("concepts_per_neuron")
     if hit is None or not n:
         raise ValueError("metrics.json has no hit_synonym of named units")
     method = "www" if (choices["method"], choices["selection"]) == ("mammi", "top_k") else choices["method"]
-    return [{"method": method, "noise": setting(run, "target.noise"), "value": hit, "n": n, "words": words}]
+    return [{"method": method, "noise": setting(run, "target.noise"), "value": number("hit_synonym", hit, 0, 1),
+             "n": number("n_named", n, 1, whole=True),
+             "words": number("concepts_per_neuron", words, 0) if words else np.nan}]
 
 
 def fold(frame):

@@ -46,16 +46,22 @@ def shared(runs, varies):
     return ", ".join([*parts, *(f"{n:,} images" for n in images)])
 
 
-def read_csv(run, name, columns):
-    """The table ``name`` of a run's folder; ValueError where it cannot be read or lacks one of ``columns``."""
+def read_csv(run, name, texts=(), numbers=()):
+    """The table ``name`` of a run's folder. ValueError where it cannot be read, lacks one of the columns ``texts`` and
+    ``numbers``, or has something else than numbers in the latter."""
     import pandas as pd
 
     try:
         frame = pd.read_csv(run.folder / name, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise ValueError(f"{name} cannot be read ({error})") from error
-    if lacking := [column for column in columns if column not in frame]:
+    if lacking := [column for column in (*texts, *numbers) if column not in frame]:
         raise ValueError(f"{name} has no column {lacking[0]}")
+    for column in numbers:
+        try:
+            frame[column] = pd.to_numeric(frame[column])
+        except ValueError as error:
+            raise ValueError(f"{name}: {column} has no numbers ({error})") from error
     return frame
 
 

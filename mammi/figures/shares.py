@@ -15,7 +15,7 @@ def rows(run):
     q  share of the neuron's class among all labels of the probing set, N_c / sum N
     r  the neuron's share of the selected images, n_c / sum n
     """
-    neurons = read_csv(run, "neurons.csv", ["name", "images_selected"])
+    neurons = read_csv(run, "neurons.csv", ["name"], ["images_selected"])
     labels = _labels(read_csv(run, "images.csv", ["id"]), neurons["name"])
     selected = neurons["images_selected"]
     if selected.isna().any() or not selected.sum():

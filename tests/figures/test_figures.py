@@ -128,11 +128,23 @@ def test_damaged_runs_are_left_out_with_the_reason_and_others_kept(tmp_path, cap
     run(tmp_path / "no_hit", "leaderboard", {"hit_synonym": None}, choices={"method": "random", "target": "planted"},
         overrides=["target.noise=0"])
     run(tmp_path / "no_images", "figure2b", seed=7, selected=(None,) * 4)
+    run(tmp_path / "text", "figure2b", seed=8, selected=("many", 1, 1, 1))
+    run(tmp_path / "scores", "table2", seed=9, best=(.4, .3, .2, .1), overrides=["target.layer=final"])
+    path = tmp_path / "scores" / "annotations.csv"
+    path.write_text(path.read_text().replace("0.2", "none at all"))
+    run(tmp_path / "hits", "leaderboard", {"hit_synonym": 7}, seed=9, choices={"target": "planted"},
+        overrides=["target.noise=0"])
+    run(tmp_path / "units", "leaderboard", {"n_named": "4"}, seed=10, choices={"target": "planted"},
+        overrides=["target.noise=0"])
     main(tmp_path, tmp_path / "out")
     printed = capsys.readouterr().out
     for line in ("figure2b: figure2b/adaptive_0: images.csv has no label called Effusion",
                  "figure2b: figure2b/top_k_0: neurons.csv cannot be read",
                  "figure2b: no_images: neurons.csv: no selected images",
+                 "figure2b: text: neurons.csv: images_selected has no numbers",
+                 "histograms: scores: annotations.csv: score has no numbers",
+                 "leaderboard: hits: hit_synonym=7: expected a number of at least 0 and at most 1",
+                 "leaderboard: units: n_named=4: expected a whole number",
                  "histograms: table2/adaptive_final_0: annotations.csv has no column score",
                  "figure2a: no_alpha: selection.alpha=None: expected a number among the run's overrides",
                  "leaderboard: no_noise: target.noise=None", "leaderboard: no_hit: metrics.json has no hit_synonym"):
