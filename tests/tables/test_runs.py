@@ -68,6 +68,19 @@ def test_where_files_are_may_be_said_in_the_paper_s_profile_alone(tmp_path):
     assert "concept_set.path=mine.txt is no setting of table1" in left_out(tmp_path, "phantom")
 
 
+@pytest.mark.parametrize("table, row, files", [
+    ("table4", "TSI", ["method.covid.images.root=/covid", "method.nih.images.root=/nih",
+                       "method.nih.images.images=images_*.tar.gz"]),
+    ("table5", "FALCON_M", ["method.captions.path=/reports", "method.captions.kind=mimic"])])
+def test_so_may_those_of_a_method(table, row, files, tmp_path):
+    row = TABLES[table].rows[row]
+    the_paper_s(tmp_path / "paper", name=table, choices=row.options("paper"), overrides=files)
+    the_paper_s(tmp_path / "less", name=table, choices=row.options("paper"), seed=1,
+                overrides=["method.captions.limit=100"])
+    assert list(read(tmp_path, TABLES).of("paper", row)) == [0]
+    assert f"method.captions.limit=100 is no setting of {table}" in left_out(tmp_path, "less")
+
+
 def test_seeds_of_other_words_images_or_neurons_are_not_averaged(tmp_path):
     concept_sets(tmp_path, words=["mimic_nouns"], seeds=[0], at=3000)
     stand_in = {"concept_set": "openi_nouns (stand-in for mimic_nouns)"}
