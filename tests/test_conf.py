@@ -23,7 +23,8 @@ LACKS = {("probing_set", "image_folder"): "probing_set.root", ("concept_set", "t
          ("target", "resnet50_nih14"): "target_weights", ("target", "torchxrayvision"): "target_weights",
          ("target", "torchvision"): "target.model", ("target", "timm"): "target.model",
          ("target", "own"): "target.module",
-         ("dissector", "medclip"): "paths.medclip", ("dissector", "open_clip"): "paths.clip",
+         ("dissector", "medclip"): "paths.medclip", ("dissector", "medclip_package"): "paths.medclip",
+         ("dissector", "open_clip"): "paths.clip",
          ("dissector", "cxr_repair"): "paths.cxr_repair",
          ("dissector", "medklip"): "paths.medklip", ("dissector", "biomedclip"): "paths.biomedclip",
          ("dissector", "mammo_clip"): "paths.mammo_clip"}
