@@ -85,7 +85,9 @@ def read(folder):
     for path in sorted(begun, key=_natural):
         name = path.relative_to(folder).as_posix()
         if not (path / "metrics.json").exists():
-            left_out.append(f"{name}: no metrics.json, so it was interrupted or is of a task without metrics")
+            why = ("it failed, failed.txt says why" if (path / "failed.txt").exists() else
+                   "no metrics.json, so it was interrupted or is of a task without metrics")
+            left_out.append(f"{name}: {why}")
             continue
         try:
             runs.append(read_run(path, name))

@@ -91,6 +91,7 @@ def test_damaged_and_unfinished_runs_are_named_and_the_others_kept(tmp_path, cap
     (run(tmp_path / "list") / "metrics.json").write_text("[]")
     (run(tmp_path / "lost") / "run.json").unlink()
     (run(tmp_path / "stopped") / "metrics.json").unlink()
+    (run(tmp_path / "failed") / "metrics.json").rename(tmp_path / "failed" / "failed.txt")
     (run(tmp_path / "unsaid") / "run.json").write_text('{"name": "x"}')
     for name, fault in (("chosen", '"choices": []'), ("called", '"names": 3'), ("typed", '"overrides": "a=b"'),
                         ("many", '"images": "many"')):
@@ -100,7 +101,8 @@ def test_damaged_and_unfinished_runs_are_named_and_the_others_kept(tmp_path, cap
     main(tmp_path)
     text = (tmp_path / "report.md").read_text()
     for reason in ("cut: metrics.json is damaged", "list: metrics.json is damaged", "lost: run.json cannot be read",
-                   "stopped: no metrics.json", "unsaid: run.json does not say whether",
+                   "stopped: no metrics.json", "failed: it failed, failed.txt says why",
+                   "unsaid: run.json does not say whether",
                    "chosen: run.json is damaged (choices", "called: run.json is damaged (names",
                    "typed: run.json is damaged (overrides", "many: images is no number",
                    "said: hit is no number: 'high'", "bound: hit_low is no number"):

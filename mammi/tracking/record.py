@@ -52,6 +52,8 @@ class Record(NamedTuple):
 
 def records(folder, images=False):
     """:class:`Record` of each finished run at or below ``folder``; :class:`BadInput` where there is none."""
+    if not Path(folder).is_dir():
+        raise BadInput(f"there is no folder {folder}. Next: give the folder of a finished run")
     if not any(Path(folder).rglob("run.json")):
         raise BadInput(f"{folder} holds no run.json: there is no run, or one of a task that has no metrics (fit_target,"
                        " fit_dissector, plan). Next: give the folder of a finished run")

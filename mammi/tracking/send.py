@@ -91,7 +91,7 @@ def _send(wandb, record, project, entity, mode, group, tags, artifact):
             run.log_artifact(files)
         run.finish()
     except wandb.Error as error:
-        raise BadInput(f"W&B: {error}") from error
+        raise BadInput(f"W&B: {str(error).rstrip('.')}") from error
     if mode == "online":
         return f"W&B: {run.url}"
     return f"W&B, offline: wandb sync {run.settings.sync_dir}"

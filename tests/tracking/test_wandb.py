@@ -12,6 +12,7 @@ import pytest
 
 from mammi import offline
 from mammi.errors import BadInput, MissingAsset
+from mammi.tracking.record import records
 from mammi.tracking.send import has_key, which
 from mammi.tracking.wandb_mirror import WandbMirror
 from tests.tracking import offline_run
@@ -24,7 +25,7 @@ FAULTS = {"absent": ("raise ImportError('no wandb here')", "MissingAsset: wandb 
                        "class Settings:\n"
                        "    base_url, model_fields = '', type('All', (), {'__contains__': lambda *_: True})()\n"
                        "    def __init__(self, **_): pass\n"
-                       "def init(**_): raise Error('not allowed')", "BadInput: W&B: not allowed"),
+                       "def init(**_): raise Error('not allowed.')", "BadInput: W&B: not allowed. Nothing is lost"),
           "other": ("class Settings:\n    base_url, model_fields = '', {}", "no setting x_disable_meta")}
 
 
@@ -126,6 +127,14 @@ def test_a_folder_without_results_costs_a_line(lost, words, tmp_path, caplog):
     WandbMirror()(folder)
     line, = caplog.messages
     assert words in line and "\n" not in line
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", ["absent", "file"])
+def test_what_is_no_folder_is_said_to_be_none(name, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=f"there is no folder .*{name}"):
+        records(tmp_path / name)
 
 
 @pytest.mark.fault
