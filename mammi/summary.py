@@ -22,7 +22,8 @@ def summarise(names, annotations, neurons, metrics, notes, synthetic, folder):
     for i in range(min(len(neurons), SHOWN)):
         row, words = neurons.iloc[i], annotations.concepts[i]
         text = ", ".join(words[:4]) + (f" +{len(words) - 4}" if len(words) > 4 else "")
-        table.add_row(str(annotations.neurons[i]), _number(row.get("images_selected"), "{:.0f}"),
+        name = annotations.neurons[i].removeprefix(names["layer"])  # the title has it
+        table.add_row(name, _number(row.get("images_selected"), "{:.0f}"),
                       text or f"[dim]{annotations.status[i]}[/]",
                       f"{annotations.scores[i][0]:.3f}" if words else "", _hit(row), str(row.get("runner_up") or ""))
     console.print(table)
