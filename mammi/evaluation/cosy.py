@@ -43,7 +43,8 @@ class CoSy:
     def __init__(self, names, images, control="all", bootstrap=1000, seed=0):
         if images.labels is None or not images.label_names:
             raise BadInput(f"evaluation.images: {images.name} has no labels; choose a labelled set")
-        self.names, self.images, self.control, self.seed = names, images, control, seed
+        self.names, self.images, self.control = names, images, control
+        self.seed = number("evaluation.seed", seed, 0, whole=True)
         self.bootstrap = number("evaluation.bootstrap", bootstrap, 1, whole=True)
         self.positive, self.against = cosy_scores.against(images.labels, control, np.random.default_rng(seed))
         self.judged = np.minimum(self.positive.sum(0), self.against.sum(0)) >= ENOUGH

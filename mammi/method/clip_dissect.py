@@ -57,7 +57,7 @@ class ClipDissect:
             raise BadInput(f"method.similarity={similarity}: {near(str(similarity), MEASURES)}")
         self.measure, self.words = MEASURES[similarity], number("method.words", words, 1, whole=True)
         takes = inspect.signature(self.measure).parameters
-        self.constants = {"seed": seed} if "seed" in takes else {}
+        self.constants = {"seed": number("method.seed", seed, 0, whole=True)} if "seed" in takes else {}
         for name, value in (("top_k", top_k), ("a", a), ("lam", lam)):
             if value is None:
                 continue

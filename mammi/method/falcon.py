@@ -36,6 +36,8 @@ class Falcon:
 
     def __init__(self, captions, threshold, group_by="neuron", min_images=1, max_images=None, min_cosine=None, crop=.6,
                  captions_per_image=5, low_images=10, low_similarity=.3, contrast=.1, words=8):
+        if not isinstance(threshold, dict) or set(threshold) != {"mode", "value"}:
+            raise BadInput(f"method.threshold={threshold}: expected a mode and a value, as method.threshold.value=0.25")
         self.captions, self.mode = captions, _one_of("threshold.mode", threshold["mode"], MODES)
         self.value = number("method.threshold.value", threshold["value"])
         self.group_by = _one_of("group_by", group_by, GROUPINGS)

@@ -24,8 +24,9 @@ class Captions:
             number("method.captions.limit", limit, 1, whole=True)
         if path is None and not stand_ins:
             raise MissingAsset("FALCON's captions are sentences of the MIMIC-CXR reports, which are not here. Next: "
-                               "method.captions.path= their folder, R2Gen's annotation.json, or captions of your own, "
-                               "one a line; or profile=phantom, which goes on with Open-i's and says so")
+                               "paths.reports=FOLDER with method=falcon_paper, else method.captions.path=FOLDER (or "
+                               "R2Gen's annotation.json, or captions of your own, one a line); or profile=phantom, "
+                               "which goes on with Open-i's and says so")
         self.path, self.limit = Path(path).expanduser() if path else None, limit
         self._how = {"kind": kind, "sections": sections, "splits": splits, "columns": columns}
 

@@ -1,6 +1,7 @@
 """The honest control: words drawn at random, as many for each neuron as the method that it is a control of."""
 import numpy as np
 
+from mammi.errors import number
 from mammi.types import Annotations
 
 
@@ -11,7 +12,7 @@ class Random:
     """
 
     def __init__(self, like, seed=0):
-        self.like, self.seed = like, seed
+        self.like, self.seed = like, number("method.seed", seed, 0, whole=True)
         self.needs_every_image = getattr(like, "needs_every_image", False)
 
     def __call__(self, evidence):

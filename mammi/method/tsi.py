@@ -42,6 +42,8 @@ class Tsi:
             raise BadInput(f"method.upsample={upsample}: expected clamp or zeros (the official code)")
         if min_iou != IMPLICIT and (isinstance(min_iou, str) or not 0 <= number("method.min_iou", min_iou) < 1):
             raise BadInput(f"method.min_iou={min_iou}: expected {IMPLICIT}, or a number in [0, 1) such as 0.04")
+        if not isinstance(one_label, bool):
+            raise BadInput(f"method.one_label={one_label}: expected true or false")
         if threshold_images is not None:
             number("method.threshold_images", threshold_images, 1, whole=True)
         self.quantile, self.threshold_images, self.min_iou = quantile, threshold_images, min_iou

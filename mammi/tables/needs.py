@@ -12,7 +12,7 @@ def needs(manifest, row, metric=None):
             found[f"{group}={option}, which is not here yet"] = None
         else:
             found |= {" or ".join(any_of): None for any_of in manifest.needs(group, option)}
-    found |= dict.fromkeys(filter(None, (row.file, OF_METRIC.get(metric))))
+    found |= {OF_METRIC[metric]: None} if metric in OF_METRIC else {}
     return list(found)
 
 

@@ -12,7 +12,8 @@ the first alone: both are shown."""
 NOTHING = """**No row has been run: the files were not at hand.** What would make them: get the files listed below \
 (`python -m mammi assets profile=paper` says which of them are here) and name them in the command: `python run.py \
 experiment=table1 profile=paper paths.data=FOLDER paths.target_weights=FILE paths.medclip=FILE \
-paths.medclip_vocab=FILE paths.mpnet=FOLDER paths.clip=FILE`, the same with `table2` to `table5`. Then `make tables` \
+paths.medclip_vocab=FILE paths.mpnet=FOLDER paths.clip=FILE paths.words_20k=FILE`, the same with `table2` to `table5` \
+(and `paths.reports=FOLDER` for FALCON). Then `make tables` \
 writes this file again, and `make verify-paper` compares the row that all five tables share with its published \
 numbers."""
 

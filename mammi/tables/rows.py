@@ -21,14 +21,12 @@ class Published(NamedTuple):
 
 
 class Row(NamedTuple):
-    """``label`` as in the paper; ``published`` {metric: Published}; ``file`` what its paper run needs besides;
-    ``rehearsed`` what phantom.md calls it."""
+    """``label`` as in the paper; ``published`` {metric: Published}; ``rehearsed`` what phantom.md calls it."""
 
     table: str
     label: str
     settings: dict
     published: dict
-    file: str
     rehearsed: str
 
     def options(self, profile):
@@ -65,7 +63,6 @@ def tables():
         for label, settings in table["rows"].items():
             published = {line["metric"]: Published(line["value"], line["spread"]) for line in lines
                          if (line["table"], line["row"]) == (name, label)}
-            rows[label] = Row(name, label, settings, published, table.get("file", {}).get(label, ""),
-                              table.get("phantom", {}).get(label, label))
+            rows[label] = Row(name, label, settings, published, table.get("phantom", {}).get(label, label))
         found[name] = Table(name, table["title"], rows)
     return found

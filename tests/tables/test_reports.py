@@ -36,7 +36,7 @@ def test_until_the_files_are_here_every_row_of_the_paper_says_what_it_needs(writ
     assert needs["table1", "MIMIC nouns", "hit"] == common
     assert needs["table1", "MIMIC nouns", "cos_clip"] == f"{common}, clip_vit_b16"
     assert "mimic_nouns" not in needs["table1", "Wordnet nouns", "f1"]
-    assert "concept_set.path=FILE (CLIP-Dissect's 20k.txt)" in needs["table1", "20K", "f1"]
+    assert "clip_dissect_20k" in needs["table1", "20K", "f1"]
     assert "medclip" not in needs["table3", "CXR-RePaiR", "cos_clip"]
     assert f"| 0.2857 ± 0.121 | {common} |" in text
     assert "0.8599 ± 0.024 | not run: needs the same, clip_vit_b16 |" in text
