@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mammi.errors import BadInput
-from mammi.report import NO_EFFECT, read_run
+from mammi.report import NO_EFFECT, read_object, read_run
 from mammi.tables.rows import COUNTS, METRICS, PROFILES
 
 # What may be said beside a row's own settings. Anything else makes another experiment.
@@ -172,4 +172,9 @@ def _age(path):
 
 
 def _in_a_table(path, tables):
-    return any(part in tables for part in path.resolve().parts)
+    """Whether the run in ``path`` is one of a table, as far as its folder or its run.json tell."""
+    try:
+        name = read_object(path / "run.json").get("name")
+    except ValueError:
+        name = None
+    return isinstance(name, str) and name in tables or any(part in tables for part in path.resolve().parts)

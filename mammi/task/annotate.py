@@ -39,7 +39,7 @@ def annotate(target, probing_set, concept_set, dissector, selection, method, eva
     out.csv("neurons.csv", neurons)
     out.csv("contributions.csv", contributions(annotations, evidence))
     out.csv("images.csv", image_table(probing_set))
-    neuron_picture(annotations, evidence, neurons, out.file("neurons.png"))
+    neuron_picture(annotations, evidence, neurons, out.file("neurons.png"), type(method).__name__)
     score_plot(annotations, evidence, out.file("scores.png"))
     notes = [*warnings(target, probing_set), *probing_set.notes, *target.notes, *dissector.notes,
              *annotations.notes]

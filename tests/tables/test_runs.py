@@ -156,8 +156,18 @@ def test_unfinished_folders_of_the_tables_are_counted(tmp_path):
     concept_sets(tmp_path)
     (run(tmp_path / "table1" / "stopped") / "metrics.json").unlink()
     (run(tmp_path / "elsewhere") / "metrics.json").unlink()
-    assert read(tmp_path, TABLES).unfinished == 1
+    (run(tmp_path / "other", "sweep") / "metrics.json").unlink()
+    assert read(tmp_path, TABLES).unfinished == 2
 
 
 def test_paper_choices_of_the_fixture_are_the_profile_s():
     assert PAPER["profile"] == "paper" and MIMIC.options("paper") == {"concept_set": PAPER["concept_set"]}
+
+
+@pytest.mark.fault
+def test_a_damaged_run_is_known_by_its_run_json_too(tmp_path):
+    concept_sets(tmp_path / "mine", words=["20k"], seeds=[0])
+    (run(tmp_path / "copied" / "0", choices={"concept_set": "wordnet"}) / "metrics.json").write_text("{")
+    (run(tmp_path / "other" / "0", "sweep") / "metrics.json").write_text("{")
+    reasons = [why for _, why in read(tmp_path, TABLES).left_out]
+    assert len(reasons) == 1 and reasons[0].startswith("copied/0: metrics.json is damaged")
