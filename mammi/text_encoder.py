@@ -128,13 +128,13 @@ class ClipTextEncoder:
 
         network, tokenizer = self.loaded
         tokens = clip_model.tokens(network, tokenizer, list(texts))
-        blocks = by_length(tokens, self.batch_size)
-        out = np.zeros((len(tokens), clip_model.width(self.model)), np.float32)
-        for block in track(blocks, f"texts through {self.name}", unit=len(tokens) / max(len(blocks), 1)):
+
+        def encode(block):
             ids = torch.stack([tokens[i] for i in block]).to(self.device)
             with torch.no_grad():
-                out[block] = clip_model.encode(network, ids).cpu().numpy()
-        return out
+                return clip_model.encode(network, ids).cpu().numpy()
+
+        return rows_by_length(tokens, self.batch_size, clip_model.width(self.model), encode, self.name)
 
 
 def by_length(tokens, batch_size):
@@ -146,6 +146,17 @@ def by_length(tokens, batch_size):
     for i, ids in enumerate(tokens):
         same.setdefault(len(ids), []).append(i)
     return [alike[i:i + batch_size] for _, alike in sorted(same.items()) for i in range(0, len(alike), batch_size)]
+
+
+def rows_by_length(tokens, batch_size, width, encode, name):
+    """(len(tokens), width) float32, the rows ``encode(block)`` of each block of :func:`by_length` at its positions.
+
+    name  whose texts the progress bar speaks of
+    """
+    blocks, out = by_length(tokens, batch_size), np.zeros((len(tokens), width), np.float32)
+    for block in track(blocks, f"texts through {name}", unit=len(tokens) / max(len(blocks), 1)):
+        out[block] = encode(block)
+    return out
 
 
 def _quiet():

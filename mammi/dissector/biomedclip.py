@@ -2,7 +2,6 @@
 import json
 from functools import cached_property
 
-import numpy as np
 import timm
 import torch
 from open_clip.timm_model import TimmModel
@@ -18,8 +17,7 @@ from mammi.dissector.bert import SIZES, tokenizer
 from mammi.dissector.clip_transform import ClipTransform
 from mammi.errors import BadInput
 from mammi.files import digest, hash_of
-from mammi.progress import track
-from mammi.text_encoder import by_length
+from mammi.text_encoder import rows_by_length
 
 VERSION = "BiomedCLIP 1"  # raise it when the same files and input give another embedding
 BERT = {**SIZES, "vocab_size": 30522}  # PubMedBERT
@@ -82,13 +80,13 @@ class BiomedCLIP(Dissector):
         """
         texts = [self._clean(text) for text in texts]
         tokens = self._tokenizer(texts, truncation=True, max_length=self._context)["input_ids"] if texts else []
-        blocks = by_length(tokens, self.batch_size)
         text = self._network.text
-        out = np.zeros((len(texts), text.proj[-1].out_features), np.float32)
-        for block in track(blocks, f"texts through {self.name}", unit=len(texts) / max(len(blocks), 1)):
+
+        def encode(block):
             ids = torch.tensor([tokens[i] for i in block], device=self.device)
-            out[block] = normalize(text.proj(text.transformer(ids).last_hidden_state[:, 0])).cpu().numpy()
-        return out
+            return normalize(text.proj(text.transformer(ids).last_hidden_state[:, 0])).cpu().numpy()
+
+        return rows_by_length(tokens, self.batch_size, text.proj[-1].out_features, encode, self.name)
 
 
 def _layout(path):

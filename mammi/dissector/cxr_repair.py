@@ -14,8 +14,7 @@ from mammi.dissector import checkpoint
 from mammi.dissector.base import Dissector
 from mammi.dissector.view import View
 from mammi.files import digest, hash_of
-from mammi.progress import track
-from mammi.text_encoder import by_length
+from mammi.text_encoder import rows_by_length
 
 VERSION = "CXR-RePaiR 1"  # raise it when the same files and input give another embedding
 SIDE, MEAN, SD = 320, 101.48761, 83.43944  # pixels; grey levels of 0 to 255
@@ -73,12 +72,12 @@ class CxrRepair(Dissector):
         """(len(texts), D) float32, unit norm; see :func:`mammi.clip_model.tokens`."""
         texts = list(texts)
         tokens = clip_model.tokens(self._network, self._tokenizer, texts)
-        blocks = by_length(tokens, self.batch_size)
-        out = np.zeros((len(texts), self._network.text_projection.shape[1]), np.float32)
-        for block in track(blocks, f"texts through {self.name}", unit=len(texts) / max(len(blocks), 1)):
+
+        def encode(block):
             ids = torch.stack([tokens[i] for i in block]).to(self.device)
-            out[block] = clip_model.encode(self._network, ids).cpu().numpy()
-        return out
+            return clip_model.encode(self._network, ids).cpu().numpy()
+
+        return rows_by_length(tokens, self.batch_size, self._network.text_projection.shape[1], encode, self.name)
 
 
 @dataclass(frozen=True)

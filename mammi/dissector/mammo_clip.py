@@ -16,8 +16,7 @@ from mammi.dissector.efficientnet import B5, EfficientNet
 from mammi.dissector.view import View
 from mammi.errors import BadInput, number
 from mammi.files import digest, hash_of
-from mammi.progress import track
-from mammi.text_encoder import by_length
+from mammi.text_encoder import rows_by_length
 
 VERSION = "Mammo-CLIP 1"  # raise it when the same files and input give another embedding
 MEAN, SD = .3089279, .25053555408335154
@@ -78,13 +77,14 @@ class MammoCLIP(Dissector):
         """(len(texts), 512) float32, unit norm: the last hidden state of the last token, [SEP]; the authors' "eos"."""
         texts, net = list(texts), self._network
         tokens = self._tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"] if texts else []
-        blocks = by_length(tokens, self.batch_size)
-        out = np.zeros((len(texts), net.text_projection.projection.out_features), np.float32)
-        for block in track(blocks, f"texts through {self.name}", unit=len(texts) / max(len(blocks), 1)):
+
+        def encode(block):
             ids = torch.tensor([tokens[i] for i in block], device=self.device)
             last = net.text_encoder.text_encoder(ids).last_hidden_state[:, -1]
-            out[block] = normalize(net.text_projection.projection(last)).cpu().numpy()
-        return out
+            return normalize(net.text_projection.projection(last)).cpu().numpy()
+
+        width = net.text_projection.projection.out_features
+        return rows_by_length(tokens, self.batch_size, width, encode, self.name)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from mammi.dissector.checkpoint import locate
 from mammi.dissector.medclip_checkpoint import BERT, SOURCE, SWIN, towers
 from mammi.dissector.view import View
 from mammi.files import digest, hash_of
-from mammi.progress import track
-from mammi.text_encoder import by_length
+from mammi.text_encoder import rows_by_length
 
 VERSION = "MedCLIP 1"  # raise it when the same files and input give another embedding
 SIZE, MEAN, SD = 224, .5862785803043838, .27950088968644304
@@ -76,15 +75,15 @@ class MedCLIP(Dissector):
         """
         texts = list(texts)
         tokens = self._tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"] if texts else []
-        blocks = by_length(tokens, self.batch_size)
         network, head = self._text
-        out = np.zeros((len(texts), len(head)), np.float32)
-        for block in track(blocks, f"texts through {self.name}", unit=len(texts) / max(len(blocks), 1)):
+
+        def encode(block):
             ids = torch.tensor([tokens[i] for i in block], device=self.device)
             states = network(input_ids=ids, output_hidden_states=True).hidden_states  # states[0]: before layer 1
             pooled = torch.stack([states[1], states[2], states[-1]]).mean((0, 2))
-            out[block] = normalize(linear(pooled, head)).cpu().numpy()
-        return out
+            return normalize(linear(pooled, head)).cpu().numpy()
+
+        return rows_by_length(tokens, self.batch_size, len(head), encode, self.name)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from mammi.dissector.medklip_network import SIZES, Network
 from mammi.dissector.view import View
 from mammi.errors import BadInput, MissingAsset, near
 from mammi.files import digest, hash_of
-from mammi.progress import track
-from mammi.text_encoder import by_length
+from mammi.text_encoder import rows_by_length
 
 VERSION = "MedKLIP 1"  # raise it when the same files and input give another score
 SIZE, MEAN, SD = 224, (.485, .456, .406), (.229, .224, .225)
@@ -120,14 +119,15 @@ class MedKLIP(Dissector):
 
     def _sentences(self, texts):
         """(len(texts), 768): BERT's first state, of [CLS]; the authors' tokenizer closes a text with no [SEP]."""
-        out = torch.zeros(len(texts), self._bert.config.hidden_size, device=self.device)
         tokens = self._tokenizer(texts, add_special_tokens=False, truncation=True, max_length=MAX_TOKENS - 1)[
             "input_ids"] if texts else []
-        blocks = by_length(tokens, self.batch_size)
-        for block in track(blocks, f"texts through {self.name}", unit=len(texts) / max(len(blocks), 1)):
+
+        def encode(block):
             ids = torch.tensor([[self._tokenizer.cls_token_id, *tokens[i]] for i in block], device=self.device)
-            out[block] = self._bert(input_ids=ids).last_hidden_state[:, 0]
-        return out
+            return self._bert(input_ids=ids).last_hidden_state[:, 0].cpu().numpy()
+
+        rows = rows_by_length(tokens, self.batch_size, self._bert.config.hidden_size, encode, self.name)
+        return torch.from_numpy(rows).to(self.device)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ import numpy as np
 from mammi.errors import BadInput
 
 NONE = "none"  # the text that the paper's cosines put in place of an empty prediction
+LABELS = {"hit": "hit, exact", "hit_lemma": "hit, lemma", "hit_synonym": "hit, synonyms", "f1": "F1",
+          "cos_clip": "cosine, CLIP", "cos_mpnet": "cosine, mpnet", "cos_minilm": "cosine, MiniLM"}  # in print
 Z = 1.959963984540054  # two-sided 95 % point of the normal distribution
 
 

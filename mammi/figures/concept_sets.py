@@ -1,7 +1,8 @@
 """Concept sets side by side: hits from strict to lenient and F1, with the most that each set allows."""
 import numpy as np
 
-from mammi.figures.draw import BLACK, BLUE, COLUMN, GREEN, METRICS, ORANGE, PURPLE, bars, figure, legend_below
+from mammi.evaluation.metrics import LABELS
+from mammi.figures.draw import BLACK, BLUE, COLUMN, GREEN, ORANGE, PURPLE, bars, figure, legend_below
 from mammi.figures.runs import interval, over_seeds, shared, spread
 
 NAME, RUNS, VARIES = "concept_sets", "table1", ("concept_set",)
@@ -33,7 +34,7 @@ def draw(data, runs, kind):
     for k, (metric, colour) in enumerate(SHOWN.items()):
         some = data[data["metric"] == metric]
         at = np.array([names.index(name) for name in some["concept_set"]]) + 0.17 * (k - 1.2)
-        ax.errorbar(some["value"], at, xerr=bars(some), fmt="o", color=colour, elinewidth=1, label=METRICS[metric])
+        ax.errorbar(some["value"], at, xerr=bars(some), fmt="o", color=colour, elinewidth=1, label=LABELS[metric])
         ax.scatter(some["ceiling"], at, marker="|", s=45, color=BLACK, linewidths=1.5,
                    label="most the set allows" if metric == "f1" else None)
     for y, name in enumerate(names):

@@ -13,8 +13,6 @@ STYLE = {"font.size": 7.5, "axes.titlesize": 8, "axes.labelsize": 7.5, "xtick.la
          "axes.spines.right": False, "axes.linewidth": 0.6, "lines.linewidth": 1.2, "lines.markersize": 3.5,
          "grid.linewidth": 0.4, "grid.color": "#dddddd", "axes.axisbelow": True, "pdf.fonttype": 42,
          "savefig.dpi": 200}
-METRICS = {"hit": "hit, exact", "hit_lemma": "hit, lemma", "hit_synonym": "hit, synonyms", "f1": "F1",
-           "cos_clip": "cosine, CLIP", "cos_mpnet": "cosine, mpnet", "cos_minilm": "cosine, MiniLM"}
 SELECTIONS = {"adaptive": (BLUE, "adaptive, Eq. (1)"), "top_k": (ORANGE, "top k"), "all": (GREEN, "all images")}
 
 

@@ -3,6 +3,7 @@ import numpy as np
 
 from mammi import matching
 from mammi.errors import BadInput
+from mammi.image_text import prompts
 
 
 class Mammi:
@@ -32,10 +33,7 @@ class Mammi:
     def __call__(self, evidence):
         words = evidence.concepts.words
         template = evidence.images.template if self.template is None else self.template
-        if template != template.strip():
-            raise BadInput(f"method.template={template!r} has spaces at an end; the space before the concept is added")
-        prompts = [f"{template} {word}" if template else word for word in words]
-        matched = evidence.match(prompts)
+        matched = evidence.match(prompts(words, template))
         base = evidence.match([template]) if self.adaptive and template else None
         scores = matched.mean if base is None else matched.mean - base.mean
         annotations = matching.from_scores(scores, words, evidence.neurons, evidence.selected, evidence.activations,

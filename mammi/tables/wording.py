@@ -1,9 +1,8 @@
 """Numbers and comparisons as the reports print them."""
+from mammi.evaluation.metrics import LABELS
 from mammi.tables.rows import COUNTS
 
-HEADINGS = {"hit": "hit, exact", "hit_lemma": "hit, lemma", "hit_synonym": "hit, synonyms", "f1": "F1",
-            "cos_clip": "cosine, CLIP", "cos_mpnet": "cosine, mpnet", "cos_minilm": "cosine, MiniLM",
-            "unique_all": "distinct words", "unique_top1": "distinct first words"}
+HEADINGS = LABELS | {"unique_all": "distinct words", "unique_top1": "distinct first words"}
 LEVEL = .05  # of the sentence on tests
 
 
