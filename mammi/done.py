@@ -11,7 +11,7 @@ from mammi.sources import code
 
 log = logging.getLogger(__name__)
 # Top keys of the config that say nothing about one job's numbers; the task is always annotate.
-APART = (*NO_EFFECT, "name", "profile", "rows", "task")
+APART = (*NO_EFFECT, "name", "profile", "rows", "task", "explainer")
 OF_A_JOB = (".*", "run.log", "run.json", "failed.txt", "metrics.json", "wandb*")  # what stays with the job that ran
 
 

@@ -13,7 +13,7 @@ from run import behind, build, build_all, teach
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
-BUILT = ("target", "probing_set", "concept_set", "dissector", "selection", "method", "evaluation")
+BUILT = ("target", "probing_set", "concept_set", "dissector", "selection", "method", "evaluation", "explainer")
 OPTIONS = [(group, file.stem) for group in BUILT for file in sorted((CONF / group).glob("*.yaml"))]
 OTHERS = [(folder.name, file.stem) for folder in sorted(CONF.iterdir()) if folder.is_dir() and folder.name not in BUILT
           for file in sorted(folder.glob("*.yaml"))]

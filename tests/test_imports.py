@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LOW = ("errors", "offline", "types", "files", "text_files", "progress", "tagging", "download", "prefetch", "overlap",
        "reports", "openi", "lemma", "synonyms", "selection", "matching", "image_text", "clip_model",
        "text_encoder", "phantom", "backbone", "shards", "cache", "sources")
-OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation")
+OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation", "explainer")
 STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices", "outputs",
          "sweep")
 MAY_IMPORT = {
@@ -20,6 +20,9 @@ MAY_IMPORT = {
     "finished": {*LOW, "report"},
     "done": {*LOW, "report", "finished"},
     "diff": {"finished", "report"},
+    "gate": {*LOW, "evidence", "evaluation"},
+    "compare": {*LOW, "evaluation"},
+    "micn": set(LOW),
     "tracking": {"errors", "offline", "files", "report"},
     "manifest": {"errors", "text_files"},
     "assets": {"manifest", "download", "files", "errors"},
@@ -27,7 +30,7 @@ MAY_IMPORT = {
     "tables": {"errors", "files", "report", "finished", "manifest", "evaluation"},
     "figures": {"errors", "files", "lemma", "report", "evaluation"},
     "diff_view": {"diff", "finished", "report"},
-    "task": {*LOW, *OPTIONS, *STORY, "done"},
+    "task": {*LOW, *OPTIONS, *STORY, "done", "gate", "compare", "micn"},
     "__main__": {*LOW, *STORY, "finished", "diff", "diff_view", "manifest", "assets", "assets_view", "tracking",
                  "tables", "figures"},
     "__init__": {"notebook"},
