@@ -81,6 +81,8 @@ def load(path, content, model, device):
     if wrong:
         raise BadInput(f"{path} does not load as {model}: {len(wrong)} of {len(wants)} tensors do not fit "
                        f"({'; '.join(wrong[:3])}{'; ...' if len(wrong) > 3 else ''}). {must_be}")
+    if broken := [key for key in wants if not state[key].isfinite().all()]:
+        raise BadInput(f"{path} holds NaN or infinity in {len(broken)} tensors ({broken[0]}). {must_be}")
     network.load_state_dict({key: state[key] for key in wants})
     return network.eval().to(device), open_clip.get_tokenizer(model)
 

@@ -157,12 +157,12 @@ class Evidence:
             return _Embedded(self._means, self._rows, self.positions, self.text_embeddings(texts))
         return _Scored(self._scores(self.positions, texts), self.positions, self.selected)
 
-    def similarity(self, texts):
-        """How well each text fits each image, (P, len(texts)), to be indexed ``[images, texts]``: cosines are computed
-        there and then, scores of a dissector without embeddings lie in the cache."""
+    def similarity(self, texts, positions=None):
+        """How well each text fits each image at ``positions`` (all without), (P, len(texts)), to be indexed ``[images,
+        texts]``: cosines are computed there and then, scores of a dissector without embeddings lie in the cache."""
         if self.dissector.embeds:
-            return Products(self.image_embeddings(), self.text_embeddings(texts))
-        return self._scores(np.arange(len(self.images)), texts)
+            return Products(self.image_embeddings(positions), self.text_embeddings(texts))
+        return self._scores(np.arange(len(self.images)) if positions is None else positions, texts)
 
     @cached_property
     def _means(self):

@@ -37,6 +37,11 @@ def prompts(words, template):
     return [f"{template} {word}" if template else word for word in words]
 
 
+def spoken(label):
+    """A label as one says it: ``Pleural_Thickening`` is ``pleural thickening``."""
+    return label.replace("_", " ").lower()
+
+
 def check_pair(similarity, activations):
     """Raise :class:`BadInput` unless (P, C) ``similarity`` and (P, N) ``activations`` are of the same images."""
     for name, shape in (("image_text_similarity", similarity.shape), ("activations", np.shape(activations))):

@@ -19,13 +19,13 @@ def shown_neurons(n):
     return np.unique(np.linspace(0, n - 1, min(n, SHOWN)).round().astype(int))
 
 
-def neuron_picture(annotations, evidence, neurons, path, method=""):
+def neuron_picture(annotations, evidence, neurons, path, method="", verdict=""):
     """Each neuron's name and words beside its highest representative images (highest first), in two columns.
 
     Where the method selects no images, those of highest activation among all; a dead neuron then has none.
     A frame is green where the image carries the neuron's label, red where not, grey where there is no such label;
     the number under an image is its activation. A word is green where evaluation accepts it. ``method`` stands first in
-    the title.
+    the title, the gate's ``verdict`` on the dissector last.
     """
     plt = _pyplot()
     shown = shown_neurons(len(annotations.neurons))
@@ -44,7 +44,7 @@ def neuron_picture(annotations, evidence, neurons, path, method=""):
     kind = "synthetic images" if evidence.images.synthetic else "real images"
     fig.text(0.5, 1 - 0.12 / fig.get_figheight(), f"{method and method + ': '}{evidence.target.name} / "
              f"{evidence.target.layer}{part}, {evidence.images.name} ({kind}), {evidence.concepts.name}, "
-             f"{evidence.dissector.name}",
+             f"{evidence.dissector.name}{verdict and f' ({verdict})'}",
              ha="center", va="top", fontsize=9)
     legend = textwrap.wrap(LEGEND if annotations.selected is not None else NO_SELECTION + LEGEND,
                            int(18 * fig.get_figwidth()))

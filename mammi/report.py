@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mammi.errors import BadInput
 from mammi.files import replacing
+from mammi.types import NOT_CHECKED
 
 log = logging.getLogger(__name__)
 KINDS = {False: "real", True: "synthetic"}
@@ -23,6 +24,7 @@ KEY_METRICS = ("hit", "hit_ceiling", "hit_lemma", "hit_synonym", "hit_seen", "hi
 CONTEXT = ("images", "n_neurons", "purity", "images_selected_median", "unique_all", "unique_top1", "n_empty", "n_dead")
 EXTRAS = ("_se", "_low", "_high", "_note", "_name")  # what a run keeps beside a metric
 DEFAULT = "default"
+GATE = "gate"  # the verdict on the dissector: a column of every table
 SETTING_WIDTH = 22  # columns of the terminal; longer names are wrapped
 
 
@@ -120,12 +122,14 @@ def table(runs):
         for run in group:
             lines.append({"run": run.path} if again else {})
             lines[-1] |= {"data": run.kind} | {key: _setting(run, key) for key in differing}
+            lines[-1][GATE] = run.metrics[GATE]
             lines[-1] |= {key: _cell(run.metrics, key) for key in metrics}
         # A seed that was run twice counts once.
         distinct = {tuple(_setting(run, key) for key in seeds): run.metrics for run in group}
         if len(distinct) > 1:
             numbers = pd.DataFrame([{key: m.get(key) for key in metrics} for m in distinct.values()], dtype=float)
             about = {key: value for key, value in lines[-1].items() if key not in (*metrics, *seeds, "run")}
+            about[GATE] = ", ".join(dict.fromkeys(run.metrics[GATE] for run in group))
             for name, values in ((f"mean of {len(distinct)}", numbers.mean()), ("sd", numbers.std(ddof=1))):
                 lines.append(about | {seeds[0]: name} | {key: _number(float(values[key])) for key in metrics})
     return pd.DataFrame(lines).fillna("")
@@ -160,12 +164,17 @@ def read_run(path, name):
         if not isinstance(about.get(key, kind()), kind):
             raise ValueError(f"run.json is damaged ({key} is no {'object' if kind is dict else 'list'})")
     metrics = {key: about[key] for key in ("images", "concepts", "seconds") if key in about} | metrics
+    names = about.get("names", {})
+    metrics = {GATE: NOT_CHECKED if "dissector" in names else ""} | metrics  # runs before there was a gate
+    if not isinstance(metrics[GATE], str):
+        raise ValueError(f"gate is no verdict: {metrics[GATE]!r}")
     for key, value in metrics.items():
         if is_shown(key) and not isinstance(value, (int, float, NoneType)):
             raise ValueError(f"{key} is no number: {value!r}")
     settings = {"name": about.get("name", "")}
-    names = about.get("names", {})
     for group, option in about.get("choices", {}).items():
+        if group == GATE:  # what came of it is a column of its own
+            continue
         called = str(names.get(group, option))
         settings[group] = called if str(option) in called else f"{option}: {called}"
     settings |= {key: str(names[key]) for key in ("layer", "activation") if key in names}
@@ -173,7 +182,7 @@ def read_run(path, name):
         settings["seed"] = str(about["seed"])
     for override in about.get("overrides", []):
         key, _, value = str(override).lstrip("+~").partition("=")
-        if key not in settings:
+        if key not in settings and key != GATE:
             settings[key] = value or "(removed)"
     settings = {key: value for key, value in settings.items() if key.split(".")[0] not in NO_EFFECT}
     return Run(name, KINDS[about["synthetic"]], settings, metrics, path, about)

@@ -6,10 +6,14 @@ HEADLINES = ("hit", "hit_lemma", "hit_synonym", "hit_seen", "hit_withheld", "hit
              "f1", "cosy_n", "cosy_coverage", "cosy_auc", "cosy_mad", "cosy_regret", "cosy_rank_median", "purity",
              "images_selected_median", "concepts_per_neuron", "unique_all", "unique_top1", "n_empty", "n_dead")
 PARTS = ("_se", "_low", "_high", "_note")
+COLOURS = {"verified": "green", "plausible": "cyan", "failed": "red"}  # else yellow
 
 
-def summarise(names, annotations, neurons, metrics, notes, synthetic, folder):
-    """Print a table of neurons, the headline numbers with their intervals, and where everything lies."""
+def summarise(names, annotations, neurons, metrics, notes, synthetic, folder, verdict=None):
+    """Print a table of neurons, the headline numbers with their intervals, what the gate says, where everything lies.
+
+    verdict  :class:`mammi.types.Verdict` on the dissector
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -42,11 +46,25 @@ def summarise(names, annotations, neurons, metrics, notes, synthetic, folder):
     for key, value in metrics.items():
         if key.endswith("_note") and value:
             console.print(f"[dim]{key.removesuffix('_note')}: {value.split(' Next')[0]}[/]")  # whole in metrics.json
+    if verdict:
+        _print_gate(console, names["dissector"], verdict)
     for note in notes:
         console.print(f"[yellow]{note}[/]")
     kind = "SYNTHETIC images: nothing here is a clinical result." if synthetic else "Real images."
     console.print(f"{names['probing_set']} | {names['concept_set']} | {names['dissector']}. [bold]{kind}[/]")
     console.print(f"Pictures and tables: {folder}/neurons.png, annotations.csv, metrics.json", soft_wrap=True)
+
+
+def _print_gate(console, dissector, verdict):
+    """A line in the verdict's colour, and one for each warning."""
+    from rich.markup import escape
+
+    colour = COLOURS.get(verdict.name, "yellow")
+    meaning = ". The words above mean nothing; gate=strict would have refused them" * (verdict.name == "failed")
+    console.print(f"[bold {colour}]Gate: {dissector} is {verdict.name}[/]: [{colour}]{escape(verdict.says)}{meaning}[/]")
+    for check in verdict.checks:
+        if check.state == "fail" and not check.decisive:
+            console.print(f"[yellow]Gate, {check.name}: {escape(check.says)}[/]")
 
 
 def _is(metrics, key):

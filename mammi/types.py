@@ -127,6 +127,41 @@ class Annotations:
         return pd.DataFrame(rows, columns=["neuron", "name", "rank", "concept", "score"])
 
 
+class Check(NamedTuple):
+    """One question that the gate asks of a dissector.
+
+    state     ``pass``, ``fail``, or ``unknown`` where it cannot be asked
+    says      a sentence with the numbers
+    decisive  whether a ``fail`` fails the dissector; else it is a warning
+    numbers   {name: number}
+    """
+
+    name: str
+    state: str
+    says: str
+    decisive: bool = False
+    numbers: dict = {}
+
+
+class Verdict(NamedTuple):
+    """What the gate says of a dissector.
+
+    name    one of :data:`VERDICTS`, or :data:`NOT_CHECKED`, :data:`NOT_ASKED`
+    says    why
+    golden  its embeddings of fixed pictures and texts, lists; {} where nobody asked
+    """
+
+    name: str
+    says: str
+    checks: tuple[Check, ...] = ()
+    golden: dict = {}
+
+
+VERDICTS = ("verified", "plausible", "unverified", "failed")
+NOT_CHECKED = "not checked"  # there was no gate
+NOT_ASKED = "not asked"      # the method takes no dissector's word
+
+
 @dataclass(frozen=True)
 class Concepts:
     """A concept set: C distinct words, first-seen order.

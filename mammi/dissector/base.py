@@ -2,6 +2,11 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
+from PIL import Image
+
+from mammi.types import Batch
+
+GOLDEN_TEXTS = ("A chest x-ray image of a pleural effusion", "heart")
 
 
 class Dissector(ABC):
@@ -17,6 +22,8 @@ class Dissector(ABC):
     text_encoder  a frozen encoder (``embed``, ``fingerprint``) that ``embed_texts`` begins with, where there is one:
                  its vectors are then cached for all dissectors that share it, and ``project_texts`` does the rest
     notes        strings for the run's summary
+    tensors      number of tensors whose place a file filled, with nothing left over; None where no file was read
+    known        what :meth:`golden` gave when it was written down with exactly these weights; None: nobody did
     """
 
     name: str
@@ -24,6 +31,8 @@ class Dissector(ABC):
     embeds: bool = True
     withheld: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tensors: int | None = None
+    known: dict | None = None
 
     @property
     @abstractmethod
@@ -45,6 +54,25 @@ class Dissector(ABC):
         """(B, len(texts)): how well each text fits each image, higher is better. Default: cosine, in [-1, 1]."""
         return self.embed_images(batch) @ self.embed_texts(texts).T
 
+    def golden(self):
+        """What comes out for fixed pictures and texts: {"images": (3, D), "texts": (2, D)}, or {"scores": (3, 2)}.
+
+        Lists, for a card. Grey and colour, nothing in them is symmetric under all turns: what swaps sides, axes or
+        channels shows.
+        """
+        batch = Batch(golden_pictures(), ("ramp", "disc", "corner"), ("ramp", "disc", "corner"))
+        if not self.embeds:
+            return {"scores": self.score(batch, GOLDEN_TEXTS).tolist()}
+        return {"images": self.embed_images(batch).tolist(), "texts": self.embed_texts(GOLDEN_TEXTS).tolist()}
+
     def patches(self, batch) -> np.ndarray | None:
         """(B, h, w, D) patch embeddings in the same space, row 0 at the top; None where there are none."""
         return None
+
+
+def golden_pictures():
+    """Three PIL images of 96 x 96 pixels: a grey ramp, a grey disc, and a bright corner in colour."""
+    rows, columns = np.mgrid[:96, :96]
+    disc = np.hypot(rows - 48, columns - 48) < 24
+    colour = np.stack([2 * rows, 200 - 2 * columns, 180 * ((rows < 40) & (columns < 24))], 2)
+    return tuple(Image.fromarray(a.astype(np.uint8)) for a in (rows + columns, disc * 200, colour))

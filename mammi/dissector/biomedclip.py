@@ -39,7 +39,6 @@ class BiomedCLIP(Dissector):
     """
 
     name = "biomedclip"
-    notes = ("BiomedCLIP's weights: not verified against published numbers",)
 
     def __init__(self, weights, view="target_crop", jpeg_roundtrip=False, device="cpu", batch_size=64, bert=BERT):
         self.weights, = checkpoint.locate("biomedclip", (
@@ -55,6 +54,10 @@ class BiomedCLIP(Dissector):
         state = checkpoint.read(self.weights, SOURCE)
         self._network = checkpoint.fill(_network(dim, image, bert), state, self.weights, "BiomedCLIP", SOURCE,
                                         ("position_ids",)).to(self.device)
+
+    @property
+    def tensors(self):
+        return len(self._network.state_dict())
 
     @cached_property
     def fingerprint(self):

@@ -37,7 +37,7 @@ def read(path, source, wrappers=()):
     source    what the file must be, for errors
     wrappers  names under which a file may keep its tensors; the first that is there counts
 
-    Raises :class:`BadInput` for a file that is broken or holds something else.
+    Raises :class:`BadInput` for a file that is broken, holds something else, or numbers that are not finite.
     """
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
@@ -49,6 +49,9 @@ def read(path, source, wrappers=()):
         state = next((state[name] for name in wrappers if name in state), state)
     if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
         raise BadInput(f"dissector.weights: {path} is no {{name: tensor}}. It must be {source}")
+    if broken := [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise BadInput(f"dissector.weights: {path} holds NaN or infinity in {len(broken)} tensors ({broken[0]}): a "
+                       f"training that diverged, or numbers too large for 16 bits. It must be {source}")
     return state
 
 

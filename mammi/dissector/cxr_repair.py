@@ -39,7 +39,6 @@ class CxrRepair(Dissector):
     """
 
     name = "cxr_repair"
-    notes = ("CXR-RePaiR's weights: not verified against published numbers",)
 
     def __init__(self, weights, view="target_crop", jpeg_roundtrip=False, device="cpu", batch_size=64, sizes=SIZES):
         self.weights, = checkpoint.locate("cxr_repair", ("paths.cxr_repair", weights, FILE, SOURCE))
@@ -51,6 +50,10 @@ class CxrRepair(Dissector):
         self._network = checkpoint.fill(_clip(size), state, self.weights, "CXR-RePaiR's CLIP", SOURCE,
                                         clip_model.CONSTANTS)
         self._network.to(self.device)
+
+    @property
+    def tensors(self):
+        return len(self._network.state_dict())
 
     @cached_property
     def fingerprint(self):

@@ -6,9 +6,7 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -17,11 +15,9 @@ from torch.nn.functional import normalize
 from mammi.dissector.base import Dissector
 from mammi.errors import BadInput, MissingAsset
 from mammi.files import digest, replacing
-from mammi.types import Batch
 
 SHIPPED = Path(__file__).parents[1] / "phantom" / "weights"
 TEXT_SCALE = 8.0                   # sentence vectors less their mean are about .1 per coordinate: into a layer's range
-GOLDEN_TEXTS = ("A chest x-ray image of a pleural effusion", "heart")
 
 
 class LockedText(Dissector):
@@ -54,6 +50,14 @@ class LockedText(Dissector):
         elif self.card.get("train", {}).get("synthetic"):
             self.notes = (f"{name} was fitted on synthetic images alone: its words for real ones mean nothing",)
         self.module.to(self.device).eval()
+
+    @property
+    def tensors(self):
+        return self.module.filled
+
+    @property
+    def known(self):
+        return self.card.get("golden")
 
     @property
     def fingerprint(self):
@@ -89,14 +93,6 @@ class LockedText(Dissector):
     def _tokens(self, batch):
         x = self.prepare(batch)
         return torch.cat([self.module.project_map(self.module.tower(block)) for block in x.split(self.batch_size)])
-
-    def golden(self):
-        """Embeddings of fixed images and texts, for a card: {"images": (2, D), "texts": (2, D)} as lists."""
-        ramp = np.add.outer(np.arange(96), np.arange(96))
-        disc = np.hypot(*np.mgrid[-48:48, -48:48]) < 24
-        pictures = tuple(Image.fromarray(a.astype(np.uint8)) for a in (ramp, disc * 200))
-        batch = Batch(images=pictures, ids=("ramp", "disc"), patients=("ramp", "disc"))
-        return {"images": self.embed_images(batch).tolist(), "texts": self.embed_texts(GOLDEN_TEXTS).tolist()}
 
     def save(self, path, card):
         """Write the trained tensors in 16 bits, with ``card`` (JSON-able) inside; see :meth:`TwoTowers.round`."""
@@ -139,6 +135,7 @@ class TwoTowers(nn.Module):
             self.text_projection = nn.Linear(width, dim)
         self.register_buffer("text_mean", torch.zeros(width))
         self.log_scale = nn.Parameter(torch.tensor(2.5))
+        self.filled = None
 
     def project_text(self, vectors):
         """(n, E) sentence vectors -> (n, D), not normalised."""
@@ -162,12 +159,14 @@ class TwoTowers(nn.Module):
         """Copy ``state`` in; its names and shapes must be those of :meth:`trained`."""
         wanted = self.trained()
         problems = {"missing": wanted.keys() - state.keys(), "unexpected": state.keys() - wanted.keys(),
-                    "of another shape": {k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape}}
+                    "of another shape": {k for k in wanted.keys() & state.keys() if wanted[k].shape != state[k].shape},
+                    "with NaN or infinity": {k for k, value in state.items() if not value.isfinite().all()}}
         problems = [f"{len(keys)} {kind} ({', '.join(sorted(keys)[:3])})" for kind, keys in problems.items() if keys]
         if problems:
             raise BadInput(f"{what} does not fit this dissector: {'; '.join(problems)}")
         for key, value in state.items():
             wanted[key].copy_(value)
+        self.filled = len(state)
 
 
 def _locate(weights):

@@ -42,7 +42,6 @@ class MammoCLIP(Dissector):
     """
 
     name = "mammo_clip"
-    notes = ("Mammo-CLIP's weights: not verified against published numbers",)
 
     def __init__(self, weights, vocabulary, size=SIZE, view="full_image", jpeg_roundtrip=False, device="cpu",
                  batch_size=64, tower=B5, bert=SIZES):
@@ -55,6 +54,10 @@ class MammoCLIP(Dissector):
         state = checkpoint.read(self.weights, SOURCE, wrappers=("model",))
         self._network = checkpoint.fill(_network(tower, bert), state, self.weights, "Mammo-CLIP's B5 checkpoint",
                                         SOURCE, ("position_ids",)).to(self.device)
+
+    @property
+    def tensors(self):
+        return len(self._network.state_dict())
 
     @cached_property
     def fingerprint(self):

@@ -38,7 +38,6 @@ class MedCLIP(Dissector):
     """
 
     name = "medclip"
-    notes = ("MedCLIP weights: not verified against published numbers",)
 
     def __init__(self, weights, vocabulary, view="target_crop", jpeg_roundtrip=False, device="cpu", batch_size=64,
                  bert=BERT, swin=SWIN):
@@ -49,6 +48,10 @@ class MedCLIP(Dissector):
         self.device, self.batch_size = torch.device(device), int(batch_size)
         self._text, self._image = ((network.to(self.device), head.to(self.device))
                                    for network, head in towers(self.weights, bert, swin))
+
+    @property
+    def tensors(self):
+        return sum(len(network.state_dict()) + 1 for network, _ in (self._text, self._image))
 
     @cached_property
     def fingerprint(self):

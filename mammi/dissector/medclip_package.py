@@ -40,8 +40,7 @@ class MedCLIPPackage(Dissector):
     """
 
     name = "medclip_package"
-    notes = ("MedCLIP weights: not verified against published numbers",
-             "the medclip package as it is, except: untrained local models stand where it asks a hub for two, every "
+    notes = ("the medclip package as it is, except: untrained local models stand where it asks a hub for two, every "
              "tensor of which the checkpoint replaces; its lines that download or call .cuda() are passed by; each "
              "text is embedded alone")
 

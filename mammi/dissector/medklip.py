@@ -70,8 +70,11 @@ class MedKLIP(Dissector):
     @property
     def notes(self):
         alone = self.scorer == "query" and not self._book
-        return ("MedKLIP's weights: not verified against published numbers",
-                *["MedKLIP is asked for each word alone, not beside the 75 entities of its training"] * alone)
+        return ("MedKLIP is asked for each word alone, not beside the 75 entities of its training",) * alone
+
+    @property
+    def tensors(self):
+        return sum(len(network.state_dict()) for network in (self._network, self._bert))
 
     @cached_property
     def fingerprint(self):

@@ -27,8 +27,6 @@ class OpenClip(Dissector):
     tag, and for weights with missing or unexpected keys or other shapes.
     """
 
-    notes = ("open_clip weights: not verified against published numbers",)
-
     def __init__(self, weights=None, model=VIT_B16, tag=None, view="target_crop", jpeg_roundtrip=False, device="cpu",
                  batch_size=64):
         self.name = f"open_clip {model}"
@@ -36,6 +34,10 @@ class OpenClip(Dissector):
         self._network, _ = self.text_encoder.loaded
         self.preprocess = ClipTransform(view, jpeg_roundtrip, self._network.visual.image_size, **settings(model, tag))
         self.device, self.batch_size = torch.device(device), int(batch_size)
+
+    @property
+    def tensors(self):
+        return len(self._network.state_dict())
 
     @cached_property
     def fingerprint(self):

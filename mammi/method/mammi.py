@@ -18,10 +18,12 @@ class Mammi:
     why                 keep each image's part in the top word, the runner-up, and the image whose removal would
                         change the word
 
-    ``needs_every_image`` says whether a method reads the embeddings of all images, or of the representative ones.
+    ``needs_every_image`` says whether a method reads the embeddings of all images, or of the representative ones;
+    ``asks_dissector`` whether it reads any.
     """
 
     needs_every_image = False
+    asks_dissector = True
 
     def __init__(self, beta=0.95, adaptive=True, template=None, on_nonpositive_max="empty", why=True):
         matching.check_beta(beta, on_nonpositive_max)

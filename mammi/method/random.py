@@ -14,6 +14,7 @@ class Random:
     def __init__(self, like, seed=0):
         self.like, self.seed = like, number("method.seed", seed, 0, whole=True)
         self.needs_every_image = getattr(like, "needs_every_image", False)
+        self.asks_dissector = getattr(like, "asks_dissector", True)
 
     def __call__(self, evidence):
         words, found = evidence.concepts.words, self.like(evidence)

@@ -34,6 +34,8 @@ class Tsi:
     are kept, no larger than the grid: N P grid^2 numbers at most, on disk where they are many.
     """
 
+    asks_dissector = False
+
     def __init__(self, quantile=0.99, threshold_images=None, grid=56, upsample="clamp", min_iou=IMPLICIT,
                  one_label=False, images=None):
         if not 0 < number("method.quantile", quantile) < 1:

@@ -15,6 +15,8 @@ class TsiPaper:
     here an image has all its boxes.
     """
 
+    asks_dissector = False
+
     def __init__(self, covid, nih):
         self.covid, self.nih = covid, nih
 

@@ -7,7 +7,7 @@ from mammi.report import NO_EFFECT, read_object, read_run
 from mammi.tables.rows import COUNTS, METRICS, PROFILES
 
 # What may be said beside a row's own settings. Anything else makes another experiment.
-FREE = ("experiment", "profile", "profile.seeds", "name", "seed", "offline", "skip_done")
+FREE = ("experiment", "profile", "profile.seeds", "name", "seed", "offline", "skip_done", "gate", "gate.golden")
 FILES = ("probing_set.root", "probing_set.images", "concept_set.path", "dissector.weights",  # where the paper's are
          "method.captions.path", "method.captions.kind", "method.covid.images.root", "method.nih.images.root",
          "method.nih.images.images")

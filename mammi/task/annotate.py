@@ -1,18 +1,23 @@
-"""The paper in one page: probing images -> activations and embeddings -> selection -> matching -> evaluation."""
+"""The paper in one page: probing images -> activations and embeddings -> gate -> selection -> matching -> evaluation."""
 from mammi import done
 from mammi.evidence import Evidence
+from mammi.gate import verdict as gating
 from mammi.overlap import seen, warnings
 from mammi.picture import neuron_picture, score_plot
 from mammi.summary import summarise
 
 
-def annotate(target, probing_set, concept_set, dissector, selection, method, evaluation, cache, batch_size, out):
+def annotate(target, probing_set, concept_set, dissector, selection, method, evaluation, cache, batch_size, out,
+             gate=None):
     """Annotate every neuron of ``target.layer`` and leave the results in ``out`` (a run folder).
+
+    ``gate`` questions the dissector before its words count (:class:`mammi.gate.gate.Gate`); None: nobody does.
 
     annotations.csv    a row per (neuron, word), best first
     neurons.csv        a row per neuron: its facts, and how its words were judged
     contributions.csv  a row per (neuron, representative image): its part in the top word's score
     images.csv         who the images are: :func:`image_table`
+    gate.csv           a row per question of the gate; ``golden.json``: what another run can compare its weights with
     neurons.png, scores.png, run.json, versions.json, reproduce.sh, and last ``metrics.json``; its
     ``images_seen_in_training`` is null where nothing is known of the target's training
 
@@ -29,24 +34,27 @@ def annotate(target, probing_set, concept_set, dissector, selection, method, eva
     if any(getattr(part, "needs_every_image", False) for part in (method, selection)):
         evidence.gather()  # target and dissector then share one decoding of each image
 
+    verdict = gating.question(gate, method, evidence)
     annotations = method(evidence)
     metrics, neurons = evaluation(annotations, evidence)
-    metrics = {**metrics, "images_seen_in_training": seen(target, probing_set)}
+    metrics = {**metrics, "images_seen_in_training": seen(target, probing_set), **gating.numbers(verdict)}
 
     names = {"target": target.name, "probing_set": probing_set.name, "concept_set": concepts.name,
              "dissector": dissector.name, "layer": target.layer, "activation": target.activation}
-    out.csv("annotations.csv", annotations.to_frame())
-    out.csv("neurons.csv", neurons)
+    out.csv("annotations.csv", annotations.to_frame().assign(gate=verdict.name))
+    out.csv("neurons.csv", neurons.assign(gate=verdict.name))
     out.csv("contributions.csv", contributions(annotations, evidence))
     out.csv("images.csv", image_table(probing_set))
-    neuron_picture(annotations, evidence, neurons, out.file("neurons.png"), type(method).__name__)
+    gating.leave(verdict, out)
+    neuron_picture(annotations, evidence, neurons, out.file("neurons.png"), type(method).__name__, verdict.name)
     score_plot(annotations, evidence, out.file("scores.png"))
     notes = [*warnings(target, probing_set), *probing_set.notes, *target.notes, *dissector.notes,
              *annotations.notes]
     out.about(names=names, synthetic=probing_set.synthetic, images=len(probing_set), concepts=len(concepts),
-              concept_source=concepts.source, concepts_dropped=concepts.dropped, notes=notes, content=content)
+              concept_source=concepts.source, concepts_dropped=concepts.dropped, notes=notes, content=content,
+              gate={"verdict": verdict.name, "says": verdict.says})
     out.json("metrics.json", {**metrics, **{f"{k}_name": v for k, v in names.items()}})
-    summarise(names, annotations, neurons, metrics, notes, probing_set.synthetic, out.path)
+    summarise(names, annotations, neurons, metrics, notes, probing_set.synthetic, out.path, verdict)
     return annotations, metrics
 
 

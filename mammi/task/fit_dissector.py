@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import normalize
 
 from mammi.errors import BadInput, near, number
+from mammi.image_text import spoken
 from mammi.progress import track
 from mammi.run_folder import versions
 from mammi.task.fitting import (
@@ -18,7 +19,6 @@ from mammi.task.fitting import (
     finite,
     print_scores,
     shuffled,
-    spoken,
 )
 
 log = logging.getLogger(__name__)

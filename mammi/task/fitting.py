@@ -46,11 +46,6 @@ def labels_of(images, classes):
     return np.ascontiguousarray(images.labels[:, [images.label_names.index(c) for c in classes]], np.float32)
 
 
-def spoken(label):
-    """A label as one says it: ``Pleural_Thickening`` is ``pleural thickening``."""
-    return label.replace("_", " ").lower()
-
-
 class Inputs:
     """The prepared images of a set, (b, C, H, W) float32 by positions; kept in 16 bits where they fit ``MEMORY``.
 

@@ -8,8 +8,8 @@ from scipy.special import expit
 from mammi.errors import BadInput, near
 from mammi.evaluation.ranking import ENOUGH, at_threshold, best_threshold, compare
 from mammi.evidence import Evidence
+from mammi.image_text import spoken
 from mammi.overlap import check_apart, seen, warnings
-from mammi.task.fitting import spoken
 from mammi.task.performance_view import roc_picture, summarise
 
 MEANS = ("auprc", "sensitivity", "specificity", "f1")

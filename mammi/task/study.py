@@ -13,13 +13,14 @@ from mammi.backbone import fill, read
 from mammi.evaluation.ranking import auroc, compare
 from mammi.evidence import Evidence
 from mammi.files import digest
+from mammi.image_text import spoken
 from mammi.overlap import check_apart
 from mammi.run_folder import RunFolder
 from mammi.target.training import after
 from mammi.task.annotate import annotate
 from mammi.task.fit_dissector import fit_dissector
 from mammi.task.fit_target import fit_target
-from mammi.task.fitting import labels_of, spoken
+from mammi.task.fitting import labels_of
 from mammi.task.study_view import auroc_picture, summarise
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ FACTS = ("hit", "hit_lemma", "hit_synonym", "f1", "purity")                     
 
 
 def study(target, twin, dissector, train, val, probing_set, concept_set, selection, method, evaluation, fit, cache,
-          batch_size, seed, out):
+          batch_size, seed, out, gate=None):
     """Leave ``study.csv`` (a row per label), ``auroc.png``, ``metrics.json`` and a run folder each for target and twin.
 
     target, twin   :class:`~mammi.target.base.TorchTarget` of one architecture; ``twin`` stays as it is, random
@@ -53,7 +54,7 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     path, card = _fitted(cache, "dissector", inputs, train, val, seed, out, lambda there: fit_dissector(
         dissector, train, val, there, seed=seed, **fit["dissector"]))
     dissector.module.fill(read(path), path)
-    dissector.withheld = tuple(card["withheld"])
+    dissector.withheld, dissector.card = tuple(card["withheld"]), card  # with golden embeddings, for the gate
     dissector.notes = tuple(note for note in train.notes if note not in probing_set.notes)
     out.json("dissector_card.json", card)
 
@@ -61,9 +62,10 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     for name, model in (("target", target), ("twin", twin)):
         there = RunFolder(out.path / name, f"{out.name}: {name}", out.choices, out.overrides, out.seed)
         _, metrics = annotate(model, probing_set, concept_set, dissector, selection, method, evaluation, cache,
-                              batch_size, there)
+                              batch_size, there, gate)
         neurons = pd.read_csv(there.file("neurons.csv"))
         words.append(neurons.set_index("name")[[c for c in WORDS if c in neurons]].add_suffix(f"_{name}"))
+        facts["gate"] = metrics["gate"]
         facts |= {f"{key.replace(fact, f'{fact}_{name}', 1)}": metrics.get(key) for fact in FACTS
                   for key in (fact, f"{fact}_low", f"{fact}_high")}
     scores = _scores(target, twin, probing_set, dissector, selection, cache, batch_size)

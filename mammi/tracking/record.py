@@ -4,7 +4,7 @@ Lists of what may go, not of what may not: an option, a column or a picture that
 
 config    numbers and booleans, few texts (:mod:`mammi.tracking.config`), the chosen options, the names of model, images
           and words; no path, no pattern, no list
-summary   the numbers of metrics.json
+summary   the numbers of metrics.json, and the gate's verdict in a word
 neurons   the columns of neurons.csv in :data:`COLUMNS`, which say nothing of single images
 files     annotations.csv (words and scores), the same columns of neurons.csv, the same numbers as metrics.json
 pictures  those of :data:`PICTURES`, which show curves and bars
@@ -23,12 +23,13 @@ from mammi.errors import BadInput
 from mammi.files import digest
 from mammi.report import NO_EFFECT, read
 from mammi.tracking.config import composed, is_number, nested, plain, read_yaml, sendable
+from mammi.types import NOT_ASKED, NOT_CHECKED, VERDICTS
 
 PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png")
 WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv")
-WORDS = ("neuron", "name", "rank", "concept", "score")
+WORDS = ("neuron", "name", "rank", "concept", "score", "gate")
 COLUMNS = re.compile("neuron|name|status|images_selected|top_concept|concepts|accepted|purity|precision|recall|"
-                     "runner_up|margin|without_it|(hit|f1|cos|cosy)(_[a-z0-9]+)*")
+                     "runner_up|margin|without_it|gate|(hit|f1|cos|cosy)(_[a-z0-9]+)*")
 NAME_LENGTH = 120
 
 
@@ -67,6 +68,8 @@ def _record(run, images):
     config = nested(flat) | {"data": run.kind, "choice": {key: str(option) for key, option in choices.items()},
                               "names": {key: str(name) for key, name in names.items() if plain(str(name))}}
     summary = {key: value for key, value in run.metrics.items() if is_number(value)}
+    if run.metrics["gate"] in (*VERDICTS, NOT_CHECKED, NOT_ASKED):
+        summary["gate"] = run.metrics["gate"]
     table, files = None, {"metrics.json": _json(summary)}
     if (folder / "annotations.csv").is_file():
         files["annotations.csv"] = _csv(*_columns(folder / "annotations.csv", WORDS.__contains__))
