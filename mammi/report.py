@@ -24,7 +24,7 @@ KEY_METRICS = ("hit", "hit_ceiling", "hit_lemma", "hit_synonym", "hit_seen", "hi
 CONTEXT = ("images", "n_neurons", "purity", "images_selected_median", "unique_all", "unique_top1", "n_empty", "n_dead")
 EXTRAS = ("_se", "_low", "_high", "_note", "_name")  # what a run keeps beside a metric
 DEFAULT = "default"
-GATE = "gate"  # the verdict on the dissector: a column of every table
+GATE = "gate"  # the verdict on the dissector: a column of every table of runs with one
 SETTING_WIDTH = 22  # columns of the terminal; longer names are wrapped
 
 
@@ -117,22 +117,27 @@ def table(runs):
         groups.setdefault(tuple(_setting(run, key) for key in differing if key not in seeds), []).append(run)
     every = [tuple(_setting(run, key) for key in differing) for run in runs]
     again = len(set(every)) < len(runs)  # the same settings twice: only the folder tells the runs apart
-    metrics, lines = _shown(runs), []
+    metrics, lines, gated = _shown(runs), [], any(run.metrics[GATE] for run in runs)
     for group in groups.values():
         for run in group:
             lines.append({"run": run.path} if again else {})
             lines[-1] |= {"data": run.kind} | {key: _setting(run, key) for key in differing}
-            lines[-1][GATE] = run.metrics[GATE]
+            lines[-1] |= {GATE: run.metrics[GATE]} if gated else {}
             lines[-1] |= {key: _cell(run.metrics, key) for key in metrics}
         # A seed that was run twice counts once.
         distinct = {tuple(_setting(run, key) for key in seeds): run.metrics for run in group}
         if len(distinct) > 1:
             numbers = pd.DataFrame([{key: m.get(key) for key in metrics} for m in distinct.values()], dtype=float)
             about = {key: value for key, value in lines[-1].items() if key not in (*metrics, *seeds, "run")}
-            about[GATE] = ", ".join(dict.fromkeys(run.metrics[GATE] for run in group))
+            about |= {GATE: verdicts(run.metrics for run in group)} if gated else {}
             for name, values in ((f"mean of {len(distinct)}", numbers.mean()), ("sd", numbers.std(ddof=1))):
                 lines.append(about | {seeds[0]: name} | {key: _number(float(values[key])) for key in metrics})
     return pd.DataFrame(lines).fillna("")
+
+
+def verdicts(metrics):
+    """What the gate said in runs with these ``metrics``, each verdict once."""
+    return ", ".join(dict.fromkeys(of[GATE] for of in metrics if of.get(GATE)))
 
 
 def to_markdown(frame):

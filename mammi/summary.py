@@ -61,7 +61,8 @@ def _print_gate(console, dissector, verdict):
 
     colour = COLOURS.get(verdict.name, "yellow")
     meaning = ". The words above mean nothing; gate=strict would have refused them" * (verdict.name == "failed")
-    console.print(f"[bold {colour}]Gate: {dissector} is {verdict.name}[/]: [{colour}]{escape(verdict.says)}{meaning}[/]")
+    console.print(f"[bold {colour}]Gate: {dissector} is {verdict.name}[/]: [{colour}]{escape(verdict.says)}"
+                  f"{meaning}[/]")
     for check in verdict.checks:
         if check.state == "fail" and not check.decisive:
             console.print(f"[yellow]Gate, {check.name}: {escape(check.says)}[/]")

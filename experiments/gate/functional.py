@@ -1,7 +1,7 @@
 """Faults that every loader lets pass: weights and preprocessing that are wrong and look right.
 
-Each changes a :class:`~mammi.dissector.locked_text.LockedText` in place; its card, fingerprint and golden embeddings stay
-those of the right one, as where a file or a line of code went wrong after they were written.
+Each changes a :class:`~mammi.dissector.locked_text.LockedText` in place; its card and golden embeddings stay those of
+the right one, as where a file or a line of code went wrong after they were written.
 """
 import copy
 
@@ -112,30 +112,37 @@ def _said(change):
     return fault
 
 
-def _vocabulary(model, rng):
+def _network(change):
+    """``change`` (network, rng) of a copy of the text encoder's network, in place."""
+    def fault(model, rng):
+        wrong = copy.copy(model.text_encoder)
+        wrong.__dict__["_model"] = copy.deepcopy(model.text_encoder._model)
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(int(rng.integers(2**31)))
+            change(wrong._model[0].auto_model, rng)
+        model.text_encoder = wrong
+    return fault
+
+
+def _vocabulary(network, rng):
     """The rows of the token embeddings in another order, as with the vocabulary of another model of the same size."""
-    right = model.text_encoder
-    wrong = copy.copy(right)
-    wrong.__dict__["_model"] = copy.deepcopy(right._model)
-    table = wrong._model[0].auto_model.embeddings.word_embeddings.weight
-    with torch.no_grad():
-        table.copy_(table[torch.from_numpy(rng.permutation(len(table)))].clone())
-    model.text_encoder = wrong
+    table = network.embeddings.word_embeddings.weight
+    table.copy_(table[torch.from_numpy(rng.permutation(len(table)))].clone())
 
 
-def _half_attention(model, rng):
-    """Queries and keys of half the text layers as drawn: renamed keys that ``strict=False`` left out in silence."""
-    right = model.text_encoder
-    wrong = copy.copy(right)
-    wrong.__dict__["_model"] = copy.deepcopy(right._model)
-    layers = wrong._model[0].auto_model.encoder.layer
-    with torch.no_grad(), torch.random.fork_rng():
-        torch.manual_seed(int(rng.integers(2**31)))
-        for layer in layers[len(layers) // 2:]:
-            for part in (layer.attention.self.query, layer.attention.self.key, layer.attention.self.value):
-                part.weight.normal_(0, .02)
-                part.bias.zero_()
-    model.text_encoder = wrong
+def _half_attention(network, rng):
+    """Attention of half the layers as drawn: renamed keys that ``strict=False`` left out in silence."""
+    layers = network.encoder.layer
+    for layer in layers[len(layers) // 2:]:
+        for part in (layer.attention.self.query, layer.attention.self.key, layer.attention.self.value):
+            part.weight.normal_(0, .02)
+            part.bias.zero_()
+
+
+def _random_text(network, rng):
+    for value in network.parameters():
+        if value.ndim > 1:
+            value.normal_(0, .02)
 
 
 def _swapped(model, rng):
@@ -177,9 +184,10 @@ FAULTS = {
     "image tower: BatchNorm in training mode": _training,
     "text projection: as drawn": _tensor(TEXT, _drawn),
     "text mean: not loaded": _tensor("text_mean", lambda value, rng: 0 * value),
-    "text tower: random vectors": _texts(lambda rows, rng: rng.standard_normal(rows.shape) / 20),
-    "text tower: token embeddings permuted": _vocabulary,
-    "text tower: half the attention as drawn": _half_attention,
+    "text tower: as drawn": _network(_random_text),
+    "text tower: another vector at each call": _texts(lambda rows, rng: rng.standard_normal(rows.shape) / 20),
+    "text tower: token embeddings permuted": _network(_vocabulary),
+    "text tower: half the attention as drawn": _network(_half_attention),
     "text vectors: each of the text before": _texts(lambda rows, rng: np.roll(rows, 1, axis=0)),
     "text vectors: components reversed": _texts(lambda rows, rng: rows[:, ::-1].copy()),
     "texts: cut after their first word": _said(lambda text: text.partition(" ")[0]),

@@ -23,7 +23,7 @@ class Gate:
     ``failed``      a decisive question is answered wrongly: the words mean nothing on these images
     ``verified``    its golden embeddings are met, so these are the weights and the preprocessing that they were
                     written down with; and its words rank the labelled images
-    ``plausible``   its words rank the labelled images (or find their sentences), but nobody wrote golden embeddings down
+    ``plausible``   its words rank the labelled images (or find their sentences), but no golden embeddings are known
     ``unverified``  nothing is wrong, and nothing shows that its words mean anything here
 
     allow         verdicts that a run may go on with; else :class:`BadInput`
@@ -105,8 +105,10 @@ class Gate:
 def keys(dissector):
     """:class:`Check`: every key of the files has a place. The loaders raise where not; here it is written down."""
     n = dissector.tensors
-    return Check("keys", "pass" if n else "unknown", f"{n:,} tensors were filled from files, with none missing and none "
-                 "left over" if n else "no file of weights was read by our loaders", numbers={"tensors": n or 0})
+    if not n:
+        return Check("keys", "unknown", "no file of weights was read by our loaders")
+    return Check("keys", "pass", f"{n:,} tensors were filled from files, with none missing and none left over",
+                 numbers={"tensors": n})
 
 
 def _space(sample):

@@ -33,8 +33,9 @@ def labels(scores, truth, names, permutations, p, least, rng):
     mean, null = float(rows[0].mean()), rows[1:].mean(1)
     found = {"auroc": mean, "p": p_value(mean, null), "null": float(np.quantile(null, QUANTILE)),
              "images": len(truth), "labels": len(judged)}
-    says = (f"label names rank images with a mean AUROC of {mean:.3f} ({len(judged)} labels, {len(truth)} images of as "
-            f"many patients; permuted patients give {found['null']:.3f} or less in {QUANTILE:.0%}, p = {found['p']:.2g}")
+    says = (f"label names rank images with a mean AUROC of {mean:.3f} ({len(judged)} labels, an image of each of "
+            f"{len(truth)} patients; permuted patients give {found['null']:.3f} or less in {QUANTILE:.0%}, "
+            f"p = {found['p']:.2g}")
     good = found["p"] <= p and mean >= least
     if len(judged) >= NAMES:
         found["names_p"] = of_names(scores, truth, permutations, rng)
@@ -56,7 +57,7 @@ def permuted(scores, truth, orders):
     for k, (score, column) in enumerate(zip(scores.T, truth.T)):
         wins = ((score[:, None] > score) + .5 * (score[:, None] == score)).astype(np.float32)
         yes, no = ((column == value).astype(np.float32)[orders] for value in (1, 0))
-        out[:, k] = ((yes @ wins) * no).sum(1) / (yes[0].sum() * no[0].sum())
+        out[:, k] = ((yes @ wins) * no).sum(1, dtype=np.float64) / (float(yes[0].sum()) * float(no[0].sum()))
     return out
 
 
@@ -87,8 +88,8 @@ def sentences(scores, texts, permutations, p, decisive, rng):
     means = beats[np.arange(n), orders(n, permutations, rng)].mean(1)
     found = {"auroc": float(means[0]), "p": p_value(means[0], means[1:]), "images": n,
              "null": float(np.quantile(means[1:], QUANTILE))}
-    says = (f"an image's own sentence beats {found['auroc']:.1%} of those of {n} patients (permuted: {found['null']:.1%}"
-            f" or less in {QUANTILE:.0%}, p = {found['p']:.2g})")
+    says = (f"an image's own sentence beats {found['auroc']:.1%} of those of {n} patients (permuted: "
+            f"{found['null']:.1%} or less in {QUANTILE:.0%}, p = {found['p']:.2g})")
     return Check("retrieval", "pass" if found["p"] <= p else "fail", says, decisive, found)
 
 

@@ -1,4 +1,5 @@
 """The report of the paper's own configuration: published beside obtained, or what the run needs."""
+from mammi.report import verdicts
 from mammi.tables.needs import explained, needs
 from mammi.tables.numbers import value
 from mammi.tables.wording import HEADINGS, short, shown
@@ -8,7 +9,7 @@ HEAD = """Published: Kim, Ahn and Kim, MAMMI (MICCAI 2024), with its standard er
 `profile=paper` on the paper's own files, with 95% intervals over n neurons (Wilson for hits, else bootstrap); a run \
 with a stand-in, on synthetic images or with another setting does not count. The ceiling is the share of labels that \
 the concept set contains. The paper does not say whether its count of distinct words is of all words of a neuron or of \
-the first alone: both are shown."""
+the first alone: both are shown. gate: what was found out about the dissector's weights."""
 NOTHING = """**No row has been run: the files were not at hand.** What would make them: get the files listed below \
 (`python -m mammi assets profile=paper` says which of them are here) and name them in the command: `python run.py \
 experiment=table1 profile=paper paths.data=FOLDER paths.target_weights=FILE paths.medclip=FILE \
@@ -29,7 +30,7 @@ def frame(tables, found, manifest):
             lines.append({"table": table.name, "row": row.label, "metric": metric, "published": published.value,
                           "published_se": published.spread, "obtained": numbers.get("mean")}
                          | {key: numbers.get(key) for key in ("sd", "low", "high", "n", "ceiling")}
-                         | {"seeds": " ".join(map(str, numbers.get("seeds", ()))),
+                         | {"seeds": " ".join(map(str, numbers.get("seeds", ()))), "gate": _gate(row, found),
                             "lacks": lacks and f"{lacks[0]}: needs {', '.join(lacks[1])}"})
     return pd.DataFrame(lines)
 
@@ -48,9 +49,13 @@ def shown_table(table, found, manifest):
             cell = f"{state}: needs " + ", ".join(["the same"] * again + more)
             said = said if again else (row.label, names)
         lines.append({"row": row.label, "metric": HEADINGS[metric], "published": str(row.published[metric]),
-                      "obtained [95%]": cell, "n": str(got.n) if got else "",
+                      "obtained [95%]": cell, "gate": _gate(row, found) if got else "", "n": str(got.n) if got else "",
                       "ceiling": short(got.ceiling, 4) if got and got.ceiling is not None else ""})
     return pd.DataFrame(lines)
+
+
+def _gate(row, found):
+    return verdicts(result.metrics for result in found.of("paper", row).values())
 
 
 def _numbers(table, found, manifest):

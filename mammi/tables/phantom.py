@@ -1,4 +1,5 @@
 """The report of the rehearsal on synthetic images; the paper's numbers appear in it as differences alone."""
+from mammi.report import verdicts
 from mammi.tables.numbers import value
 from mammi.tables.rows import METRICS
 from mammi.tables.wording import HEADINGS, short, shown
@@ -12,7 +13,8 @@ table here.
 
 Cells: mean ± sd over the seeds (of target and dissector) [95% interval over n neurons: Wilson of the mean rate for \
 hits, else bootstrap of neurons after averaging the seeds; it has no width where all neurons score the same]. `at \
-most`: share of labels that the concept set contains. Differences: the same neurons resampled for both rows; hits by \
+most`: share of labels that the concept set contains. `gate`: what was found out about the dissector's weights. \
+Differences: the same neurons resampled for both rows; hits by \
 the exact McNemar test at each seed (neurons that the first row alone hits : the second alone), F1 and cosines by sign \
 flips of the neurons' differences, seeds averaged first; p-values also after Holm's correction over all tests of the \
 table. The row that the paper puts higher comes first; where it has no order, the later one."""
@@ -28,7 +30,8 @@ def frame(tables, found):
             results = found.of("phantom", row)
             for metric in METRICS:
                 if got := value(results, metric):
-                    line = {"table": table.name, "row": row.rehearsed, "run": _settings(row, results, ())}
+                    line = {"table": table.name, "row": row.rehearsed, "run": _settings(row, results, ()),
+                            "gate": _gate(results)}
                     lines.append(line | {"metric": metric} | got._asdict() | {"seeds": " ".join(map(str, got.seeds))})
     return pd.DataFrame(lines)
 
@@ -46,6 +49,7 @@ def shown_table(table, found):
         if not results:
             lines.append(line | {"seeds": f"not run: `{row.command('phantom')}`"})
             continue
+        line["gate"] = _gate(results)
         values = {metric: got for metric in have if (got := value(results, metric))}
         line |= {"seeds": ", ".join(map(str, results)), "n": str(max((got.n for got in values.values()), default=""))}
         for metric in have:
@@ -53,9 +57,13 @@ def shown_table(table, found):
             if metric == "hit" and metric in values and values[metric].ceiling is not None:
                 line["at most"] = short(values[metric].ceiling)
         lines.append(line)
-    columns = ["row", "run", "seeds", "n", *(c for metric in have for c in (
+    columns = ["row", "run", "seeds", "gate", "n", *(c for metric in have for c in (
         [HEADINGS[metric], "at most"] if metric == "hit" else [HEADINGS[metric]]))]
     return pd.DataFrame(lines).reindex(columns=columns).fillna("")
+
+
+def _gate(results):
+    return verdicts(result.metrics for result in results.values())
 
 
 def beside(table, found):

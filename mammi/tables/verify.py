@@ -48,6 +48,7 @@ def main(folder=None, outputs="outputs", cosine_tolerance=COSINE_TOLERANCE):
         if check.obtained is None:
             console.print(f"{HEADINGS[check.metric]}: {run.metrics.get(f'{check.metric}_note', 'not computed')}",
                           markup=False)
+    console.print(f"gate: {run.metrics['gate']} (of the dissector's weights; gate.csv beside the run says why)")
     hits = round(run.metrics["hit"] * N)
     console.print(f"{hits} of {N} neurons hit. {'All numbers pass.' if passed else 'NOT the published numbers.'}")
     return passed

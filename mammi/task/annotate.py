@@ -1,4 +1,4 @@
-"""The paper in one page: probing images -> activations and embeddings -> gate -> selection -> matching -> evaluation."""
+"""The paper in one page: images -> activations and embeddings -> gate -> selection -> matching -> evaluation."""
 from mammi import done
 from mammi.evidence import Evidence
 from mammi.gate import verdict as gating

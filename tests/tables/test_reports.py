@@ -47,7 +47,7 @@ def test_until_the_files_are_here_every_row_of_the_paper_says_what_it_needs(writ
 def test_phantom_shows_rows_with_stand_ins_seeds_and_ceilings(written):
     text = section((written / "phantom.md").read_text(), 1)
     row = next(line for line in text.splitlines() if line.startswith("| MIMIC nouns"))
-    assert "concept_set=mimic_nouns: openi_nouns (stand-in for mimic_nouns) | 0, 1 | 6 |" in row
+    assert "concept_set=mimic_nouns: openi_nouns (stand-in for mimic_nouns) | 0, 1 | not checked | 6 |" in row
     assert ".750 ± .118" in row and "| .750 |" in row, "mean and sd of 4/6 and 5/6; the ceiling"
     assert "| Wordnet nouns | concept_set=wordnet | not run: `python run.py experiment=table1 concept_set=wordnet`" \
         in text
@@ -69,14 +69,15 @@ def test_published_and_synthetic_numbers_share_no_file(written):
 def test_a_run_of_the_paper_stands_beside_its_published_numbers(tmp_path):
     concept_sets(tmp_path / "runs")
     the_paper_s(tmp_path / "runs" / "table1" / "paper")
-    the_paper_s(tmp_path / "runs" / "table4" / "paper", "table4", metrics={"cos_mpnet": None})
+    the_paper_s(tmp_path / "runs" / "table4" / "paper", "table4", metrics={"cos_mpnet": None, "gate": "plausible"})
     main(tmp_path / "runs", tmp_path / "to")
     text = (tmp_path / "to" / "paper.md").read_text()
-    assert "| MIMIC nouns | hit, exact | 0.2857 ± 0.121 | .2857 [.117, .546] | 14 | .7500 |" in text
+    assert "| MIMIC nouns | hit, exact | 0.2857 ± 0.121 | .2857 [.117, .546] | not checked | 14 | .7500 |" in text
     assert "No row has been run" not in text and ".750 ±" not in text
     frame = pd.read_csv(tmp_path / "to" / "paper.csv").set_index(["table", "row", "metric"])
     assert frame.loc[("table1", "MIMIC nouns", "f1"), "obtained"] == pytest.approx(11 / 42)
     assert frame.loc[("table4", "MAMMI", "cos_mpnet"), "lacks"].startswith("not computed: needs ")
+    assert frame.loc[("table4", "MAMMI", "f1"), "gate"] == "plausible"
     assert "14" not in section((tmp_path / "to" / "phantom.md").read_text(), 4)
 
 
@@ -115,7 +116,7 @@ def test_a_damaged_run_leaves_the_others(tmp_path, capsys):
         left = (tmp_path / "to" / name).read_text().split("## Left out")[1]
         assert "- table1/date/20k0: metrics.json is damaged" in left
     row = next(line for line in (tmp_path / "to/phantom.md").read_text().splitlines() if line.startswith("| 20K"))
-    assert "| 1 | 6 |" in row and "metrics.json is damaged" in capsys.readouterr().out
+    assert "| 1 | not checked | 6 |" in row and "metrics.json is damaged" in capsys.readouterr().out
 
 
 @pytest.mark.fault
