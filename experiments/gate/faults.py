@@ -49,8 +49,8 @@ def main():
             wrong += [name] * (found.name != "verified")
             print(f"| {name} | {found.name} | {_cells(found)} | {_warnings(found)} |", flush=True)
         for kind in ("phantom_nce, seed 0", "lit, fitted here"):
-            print(f"\n| fault of {kind} | verdict | without golden | golden difference | zero-shot AUROC | p | p, names "
-                  "| decided by |\n|---|---|---|---|---|---|---|---|")
+            print(f"\n| fault of {kind} | verdict | without golden | golden difference | zero-shot AUROC | p "
+                  "| p, names | decided by |\n|---|---|---|---|---|---|---|---|")
             for name, fault in functional.FAULTS.items():
                 found = [verdict(broken(right[kind](), fault, known)) for known in (True, False)]
                 wrong += [name] * any(one.name == "verified" for one in found)

@@ -200,8 +200,9 @@ def test_fingerprint_follows_content_not_place(load, state, tmp_path_factory):
     assert len(others) == 4
 
 
-def test_the_notes_say_what_is_not_known(load):
-    assert "not verified" in load().notes[0]
+def test_the_tensors_are_counted_for_the_gate(load, state):
+    model = load()
+    assert model.tensors == len(state) and model.known is None and not model.notes
 
 
 def test_the_full_size_has_the_302_keys_of_openai_s_networks():

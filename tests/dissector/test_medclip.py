@@ -241,8 +241,27 @@ def test_nothing_is_said_while_loading(files, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_notes_say_what_is_not_known(files):
-    assert "not verified" in medclip(files).notes[0]
+def test_the_tensors_are_counted_for_the_gate(files):
+    model, constants = medclip(files), ("position_ids", "relative_position_index", "logit_scale")
+    assert model.tensors == len([key for key in random_state() if not key.endswith(constants)])
+    assert model.known is None and not model.notes
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_an_error(files, number):
+    state = random_state()
+    state["vision_model.projection_head.weight"][0, 0] = number
+    with pytest.raises(BadInput, match="NaN or infinity in 1 tensors .vision_model.projection_head.weight"):
+        medclip(files, state)
+
+
+@pytest.mark.fault
+def test_what_an_interrupted_download_left_is_not_taken(files):
+    """Downloads are written beside their place and take their name when they are whole (mammi.download)."""
+    (files / ".pytorch_model.bin.part").write_bytes(b"half")
+    with pytest.raises(MissingAsset, match="has no pytorch_model.bin"):
+        MedCLIP(files, files)
 
 
 def test_the_full_size_has_the_434_keys_of_the_authors_file():

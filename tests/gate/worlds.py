@@ -79,7 +79,8 @@ class Reader(Dissector):
 
 def evidence(folder, dissector=None, images=None, words=WORDS):
     cache = Cache(folder)
-    return Evidence(TinyTarget(), images or Greys(), TinyConcepts(words).load(cache), dissector or Reader(), None, cache)
+    return Evidence(TinyTarget(), images or Greys(), TinyConcepts(words).load(cache), dissector or Reader(), None,
+                    cache)
 
 
 def ask(folder, dissector=None, on=None, **options):
