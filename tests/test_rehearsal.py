@@ -72,7 +72,9 @@ def test_the_paper_s_run_from_loader_to_table(tmp_path):
     folder = next(path.parent for path in tmp_path.rglob("metrics.json"))
     neurons = (folder / "neurons.csv").read_text().splitlines()
     assert len(neurons) == 15 and "Pleural thickening" in neurons[13]
+    assert "Gate: medclip is failed" in done.stdout and all(line.endswith(",failed") for line in neurons[1:])
     report = (folder / "report.md").read_text()
+    assert "| gate |" in report and "| failed |" in report
     assert "Synthetic images" in report and "made-up" in report and "Real images" not in report
     for stage in ("tables", "60 images", "checkpoints", "profile=paper, cold", "mammi report", "total"):
         assert stage in done.stdout.split("| stage |")[1]

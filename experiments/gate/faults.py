@@ -4,7 +4,9 @@
 
 Prints the tables of README.md beside this file; fails where a fault is called verified or a right one is not.
 """
+import contextlib
 import copy
+import io
 import sys
 import tempfile
 from pathlib import Path
@@ -38,7 +40,8 @@ def main():
             return models.ask(gate, model, images, tempfile.mkdtemp(dir=folder))
 
         fitted = Path(folder) / "lit"
-        models.lit(encoder, fitted)
+        with contextlib.redirect_stdout(io.StringIO()):
+            models.lit(encoder, fitted)
         right = {f"{kind}, seed {seed}": lambda kind=kind, seed=seed: models.phantom(encoder, kind, seed)
                  for kind in models.KINDS for seed in models.SEEDS} | {
                      "lit, fitted here": lambda: models.lit(encoder, fitted)}
