@@ -4,7 +4,8 @@
 
 BERT-base of full size with random weights; MIMIC's 1,361 nouns where MAMMI_DATA has them, else as many common words.
 The vocabulary is the first 28,996 lines of the packaged MiniLM's, so that words fall into pieces as real ones do. All
-together is timed three times, before and after the other way. Fails where a component differs by more than 1e-5, or where together is not twice as fast.
+together is timed three times, before and after the other way. Fails where a component differs by more than 1e-5, or
+where together is not twice as fast.
 """
 import argparse
 import os

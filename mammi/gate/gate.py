@@ -7,14 +7,13 @@ from mammi.errors import BadInput, near, number
 from mammi.files import digest
 from mammi.gate import geometry, words, zero_shot
 from mammi.gate.golden import golden, read
-from mammi.gate.sample import Sample
+from mammi.gate.sample import PROBED, PROBES, Sample
 from mammi.sources import code
 from mammi.types import VERDICTS, Check, Verdict
 
 LIBRARIES = ("torch", "torchvision", "transformers", "sentence-transformers", "timm", "open_clip_torch", "pillow",
              "numpy")  # another version may embed otherwise: then the questions are asked anew
 DIRECT = 8  # images and texts that pass through the dissector a second time
-PROBED = 20  # words of the questions on left, right and no where there are no labels
 
 
 class Gate:
@@ -59,6 +58,11 @@ class Gate:
         if verdict.name not in self.allow:
             raise BadInput(refusal(verdict, evidence, self.allow))
         return verdict
+
+    def needs(self, evidence):
+        """(positions of the images, texts) that the questions embed, for a forecast."""
+        sample = Sample(evidence, self.images, self.words)
+        return sample.positions, sample.texts
 
     def ask(self, sample):
         """{"checks": [:class:`Check`] of all questions, "golden": what the dissector gives now}."""
@@ -131,7 +135,7 @@ def _words(sample):
     bare = sample.scores(sample.words, few) if sample.template else inside
     yield words.template(inside, bare, sample.template)
     some = sample.names or sample.words[:PROBED]
-    plain, denied, left, right = ([f"{word} {name}".strip() for name in some] for word in ("", "no", "left", "right"))
+    plain, denied, left, right = ([f"{word} {name}".strip() for name in some] for word in ("", *PROBES))
     yield words.laterality(sample.vectors(left), sample.vectors(right), some)
     scores = sample.scores(plain, few) - sample.scores(denied, few) if sample.names else None
     yield words.negation(sample.vectors(plain), sample.vectors(denied), some, scores,

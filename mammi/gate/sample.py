@@ -5,6 +5,8 @@ import numpy as np
 
 from mammi.image_text import prompts, spoken
 
+PROBED = 20  # words of the questions on left, right and no where there are no labels
+PROBES = ("no", "left", "right")
 SCORED = 64  # images and words for the questions about words where a dissector only scores: each pair costs a pass
 
 
@@ -45,6 +47,14 @@ class Sample:
 
     def prompts(self, words):
         return prompts(words, self.template)
+
+    @property
+    def texts(self):
+        """All texts that the gate embeds."""
+        some = self.names or self.words[:PROBED]
+        probes = [f"{word} {name}".strip() for word in ("", *PROBES) for name in some]
+        return list(dict.fromkeys([*self.prompts(self.names), *self.prompts(self.words), *self.words, *probes,
+                                   *self.described[1]]))
 
     @cached_property
     def described(self):

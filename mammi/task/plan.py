@@ -11,7 +11,7 @@ KEY = 32            # bytes beside each row of the cache
 ENOUGH = 1.1        # free disk over what is written, below which there is a warning
 
 
-def plan(target, probing_set, concept_set, dissector, selection, method, cache, batch_size, out):
+def plan(target, probing_set, concept_set, dissector, selection, method, cache, batch_size, out, gate=None):
     """Forecast ``task=annotate`` with the same options: print it, leave ``plan.json`` in ``out``, return its facts.
 
     What the cache holds is counted exactly. Seconds are those of a few batches now, decoding and forward pass one after
@@ -30,6 +30,8 @@ def plan(target, probing_set, concept_set, dissector, selection, method, cache, 
     sizes = {"images": len(probing_set), "neurons": len(evidence.neurons), "concepts": len(concepts),
              "dimensions": sample.dimensions}
     passes = _passes(evidence, method, prompts, lacking, sample)
+    if gate and dissector.embeds and getattr(method, "asks_dissector", True):
+        passes |= _gate(gate, evidence, sample)
     memory = _memory(sizes, passes, sample, target.activation)
     facts = {**sizes, "names": {"target": target.name, "layer": target.layer, "probing_set": probing_set.name,
                                 "concept_set": concepts.name, "dissector": dissector.name},
@@ -103,6 +105,18 @@ def _passes(evidence, method, prompts, lacking, sample):
     return {"target": step(reads, images, reads * (seconds["decode"] + seconds["target"]), len(evidence.neurons)),
             "dissector": step(sees, n, decoded * seconds["decode"] + sees * seconds["dissector"], width, basis, least),
             "texts": step(texts, len(prompts), texts * seconds.get("text", 0), sample.width)}
+
+
+def _gate(gate, evidence, sample):
+    """{"gate images", "gate texts"} as in :func:`_passes`; what the method needs as well is computed once."""
+    positions, texts = gate.needs(evidence)
+    images, words = (_missing(lambda: evidence.image_embeddings(positions)),
+                     _missing(lambda: evidence.text_embeddings(texts)))
+    seconds, shared = sample.seconds, "at most: what the method needs as well counts once"
+    each = {"gate images": (images, len(positions), seconds["decode"] + seconds["dissector"], sample.dimensions),
+            "gate texts": (words, len(texts), seconds.get("text", 0), sample.width)}
+    return {name: {"compute": n, "least": 0, "of": of, "basis": shared if n else "exact", "seconds": n * one,
+                   "bytes": n * (4 * width + KEY)} for name, (n, of, one, width) in each.items()}
 
 
 def _seen(evidence, every, reads, sample):

@@ -1,6 +1,7 @@
 """What a person sees of a forecast."""
 
-WHAT = {"target": "target reads images", "dissector": "dissector sees images", "texts": "texts are embedded"}
+WHAT = {"target": "target reads images", "dissector": "dissector sees images", "texts": "texts are embedded",
+        "gate images": "the gate: images", "gate texts": "the gate: texts"}
 
 
 def summarise(facts, folder):
@@ -63,10 +64,11 @@ def _basis(facts):
     """What was measured, of what is to be computed."""
     measured, passes = facts["measured"], facts["passes"]
     said = []
-    if passes["target"]["compute"] or passes["dissector"]["compute"]:
+    todo = {name for name, step in passes.items() if step["compute"]}
+    if todo & {"target", "dissector", "gate images"}:
         said.append(f"{measured['images']} images (" + ", ".join(
             f"{name} {_speed(measured['seconds'][name])}" for name in ("decode", "target", "dissector")) + " each)")
-    if passes["texts"]["compute"]:
+    if todo & {"texts", "gate texts"}:
         said.append(f"{measured['texts']} texts ({_speed(measured['seconds']['text'])} each)")
     return f"measured now on {' and '.join(said)}"
 

@@ -6,6 +6,7 @@ import pytest
 
 from mammi.cache import Cache
 from mammi.evaluation.final_layer import FinalLayer
+from mammi.gate.gate import Gate
 from mammi.method.mammi import Mammi
 from mammi.method.random import Random
 from mammi.run_folder import RunFolder
@@ -72,6 +73,20 @@ def test_with_cached_activations_the_selection_is_exact(tmp_path):
     step = facts["passes"]["dissector"]
     assert (step["compute"], step["least"], step["of"]) == (3, 3, 5) and step["basis"].startswith("exact")
     assert counts(facts) == done(tmp_path, selection=TopK(3))
+
+
+def test_the_gate_s_images_and_texts_are_counted(tmp_path, capsys):
+    """Beside five images and five prompts of the method: bare words, and no, left and right before each label."""
+    gate, extra = Gate(permutations=100), len(WORDS) + 4 * len(NEURONS) - len(set(WORDS) & {n.lower() for n in NEURONS})
+    facts = plan(**world(tmp_path, selection=All()), out=RunFolder(tmp_path / "plan"), gate=gate)
+    assert counts(facts)["gate images"] == 5 and facts["passes"]["gate images"]["least"] == 0
+    assert counts(facts)["gate texts"] == len(WORDS) + extra and "the gate: texts" in capsys.readouterr().out
+    parts = world(tmp_path, selection=All())
+    annotate(**parts, evaluation=FinalLayer(bootstrap=20), out=RunFolder(tmp_path / "run"), gate=gate)
+    seen = {image for image in parts["dissector"].images if image.startswith("image")}  # beside the golden pictures
+    assert len(seen) == 5 and len(set(parts["dissector"].texts)) >= len(WORDS) + extra
+    again = plan(**world(tmp_path, selection=All()), out=RunFolder(tmp_path / "plan"), gate=gate)
+    assert set(counts(again).values()) == {0} and "all is in the cache" in capsys.readouterr().out
 
 
 def test_images_that_are_new_are_counted_alone(tmp_path):
