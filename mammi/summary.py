@@ -60,7 +60,7 @@ def _print_gate(console, dissector, verdict):
     from rich.markup import escape
 
     colour = COLOURS.get(verdict.name, "yellow")
-    meaning = ". The words above mean nothing; gate=strict would have refused them" * (verdict.name == "failed")
+    meaning = ". Its words above mean nothing here; gate=strict refuses them" * (verdict.name == "failed")
     console.print(f"[bold {colour}]Gate: {dissector} is {verdict.name}[/]: [{colour}]{escape(verdict.says)}"
                   f"{meaning}[/]")
     for check in verdict.checks:

@@ -9,6 +9,7 @@ from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
 from mammi.errors import BadInput, MammiError, MissingAsset
+from mammi.types import VERDICTS
 from run import behind, build, build_all, teach
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,13 @@ def test_every_option_builds_or_names_what_it_lacks(group, option):
         assert built is not None
 
 
+@pytest.mark.parametrize("option, refuses", [("report", ()), ("strict", ("unverified", "failed"))])
+def test_the_gate_is_built_and_says_whom_it_refuses(option, refuses):
+    gate = build(config(f"gate={option}"), "gate")
+    assert set(VERDICTS) - set(gate.allow) == set(refuses)
+    assert not build(config("gate=none"), "gate")
+
+
 @pytest.mark.parametrize("group, option", OTHERS)
 def test_every_other_yaml_composes(group, option):
     cfg = config(f"{group}={option}")
@@ -93,7 +101,9 @@ def test_names_people_type_with_an_option(key, overrides):
 
 @pytest.mark.parametrize("override, words", [("selection.alpha=93", "0.93"), ("method.beta=95", "0.95"),
                                              ("method.beta=high", "method.beta"),
-                                             ("method.on_nonpositive_max=none", "top1")])
+                                             ("method.on_nonpositive_max=none", "top1"),
+                                             ("gate.allow=[verifed]", "Did you mean verified"),
+                                             ("gate.images=3", "gate.images")])
 def test_bad_values_teach(override, words):
     group = override.split(".")[0]
     with pytest.raises(Exception) as caught:

@@ -154,3 +154,16 @@ def test_a_study_shows_its_aurocs_and_its_differences(tmp_path):
     shown = table(read(tmp_path)[0])
     assert list(shown.columns) == ["data", "auroc_target", "target_less_twin"]
     assert shown["auroc_target"].tolist() == ["0.6900 [0.640, 0.730]"]
+
+
+def test_the_gate_s_verdict_is_a_column(tmp_path):
+    asked, names = {"choices": {"gate": "strict"}, "overrides": ["gate=strict"]}, {"dissector": "medclip"}
+    run(tmp_path / "0", {**HIT, "gate": "plausible"}, names=names, **asked)
+    run(tmp_path / "1", {**HIT, "gate": "failed"}, names=names, seed=1)
+    run(tmp_path / "2", HIT, names=names, overrides=["method=random"], choices={"method": "random"})
+    shown = table(read(tmp_path)[0])
+    assert shown["gate"].tolist() == ["plausible", "failed", "plausible, failed", "plausible, failed", "not checked"]
+    assert list(rows(tmp_path)["gate"]) == ["plausible", "failed", "not checked"], "before there was a gate"
+    assert list(shown.columns) == ["data", "method", "seed", "gate", "hit"], "gate=strict changes no number"
+    (tmp_path / "0" / "metrics.json").write_text(json.dumps({**HIT, "gate": 3}))
+    assert "gate is no verdict: 3" in " ".join(read(tmp_path)[1])

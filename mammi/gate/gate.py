@@ -147,7 +147,8 @@ def judge(checks):
     state = {check.name: check.state for check in checks}
     said = {check.name: check.says for check in checks}
     if wrong := failed(checks):
-        return Verdict("failed", "; ".join(f"{check.name}: {check.says}" for check in wrong), tuple(checks))
+        says = "; ".join(f"{check.name}: {check.says}" for check in wrong)
+        return Verdict("failed", f"{says}. It means: {meaning(checks)}", tuple(checks))
     shown = [name for name in ("zero-shot", "retrieval") if state.get(name) == "pass"]
     if shown and state["golden embeddings"] == "pass":
         name, says = "verified", [said["golden embeddings"], said[shown[0]]]
@@ -163,21 +164,23 @@ def failed(checks):
     return [check for check in checks if check.decisive and check.state == "fail"]
 
 
+def meaning(checks):
+    """What it means that a dissector failed."""
+    if any(check.name == "golden embeddings" and check.state == "pass" for check in checks):
+        return ("the weights are those that were written down, but their words do not fit these images: they were not "
+                "made for them, or the labels are not what the images show")
+    return ("other weights than meant, half of them, or other preprocessing; or images and labels that they were not "
+            "made for")
+
+
 def refusal(verdict, evidence, allow):
     """What ``gate=strict`` says: what was found, what it means, what to do."""
-    wrong = [check for check in verdict.checks if check.decisive and check.state != "pass"]
-    lines = [f"  {check.name}: {check.says}" for check in wrong]
-    golden_met = any(check.name == "golden embeddings" and check.state == "pass" for check in verdict.checks)
-    if verdict.name == "failed" and golden_met:
-        why = ("The weights are those that were written down, but their words do not fit these images: they were not "
-               "made for them, or the labels are not what the images show. Next: another dissector, or probing set")
-    elif verdict.name == "failed":
-        why = ("Other weights than meant, half of them, other preprocessing, or images and labels that they were not "
-               "made for. Next: fetch the files again and compare their sha256, check view and probing set")
+    if verdict.name == "failed":
+        todo = "fetch the files again and compare their sha256, check view and probing set, or take another dissector"
     else:
-        why = ("Next: probing images with labels (or sentences), or golden embeddings of these weights (gate.golden)")
-    return (f"the gate says of {evidence.dissector.name} on {evidence.images.name}: {verdict.name}. Allowed: "
-            f"{', '.join(allow)}.\n" + "\n".join(lines) + f"\n{why}. To see its words all the same, and the verdict in "
+        todo = "give probing images with labels (or sentences), or golden embeddings of these weights (gate.golden)"
+    return (f"the gate says of {evidence.dissector.name} on {evidence.images.name}: {verdict.name} (allowed: "
+            f"{', '.join(allow)}): {verdict.says}. Next: {todo}; to see its words all the same, with the verdict in "
             "every row: gate=report")
 
 

@@ -119,3 +119,12 @@ def test_damaged_files_are_named(tmp_path, file, text, words):
     (path / file).write_text(text)
     with pytest.raises(BadInput, match=words):
         records(path)
+
+
+def test_the_gate_s_verdict_goes_in_a_word_of_its_own_alone(tmp_path):
+    folder = offline_run.folder(tmp_path / "run")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for said, sent in (("verified", "verified"), ("not checked", "not checked"), ("Miss Doe has a mass", None)):
+        (folder / "metrics.json").write_text(json.dumps(metrics | {"gate": said}))
+        record, = records(folder)
+        assert record.summary.get("gate") == sent and b"Doe" not in everything(record)
