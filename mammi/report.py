@@ -168,9 +168,8 @@ def read_run(path, name):
     for key, kind in (("choices", dict), ("names", dict), ("overrides", list)):
         if not isinstance(about.get(key, kind()), kind):
             raise ValueError(f"run.json is damaged ({key} is no {'object' if kind is dict else 'list'})")
-    metrics = {key: about[key] for key in ("images", "concepts", "seconds") if key in about} | metrics
-    names = about.get("names", {})
-    metrics = {GATE: NOT_CHECKED if "dissector" in names else ""} | metrics  # runs before there was a gate
+    names, unasked = about.get("names", {}), {GATE: NOT_CHECKED if "dissector" in about.get("names", {}) else ""}
+    metrics = unasked | {key: about[key] for key in ("images", "concepts", "seconds") if key in about} | metrics
     if not isinstance(metrics[GATE], str):
         raise ValueError(f"gate is no verdict: {metrics[GATE]!r}")
     for key, value in metrics.items():
@@ -178,8 +177,6 @@ def read_run(path, name):
             raise ValueError(f"{key} is no number: {value!r}")
     settings = {"name": about.get("name", "")}
     for group, option in about.get("choices", {}).items():
-        if group == GATE:  # what came of it is a column of its own
-            continue
         called = str(names.get(group, option))
         settings[group] = called if str(option) in called else f"{option}: {called}"
     settings |= {key: str(names[key]) for key in ("layer", "activation") if key in names}
@@ -187,9 +184,9 @@ def read_run(path, name):
         settings["seed"] = str(about["seed"])
     for override in about.get("overrides", []):
         key, _, value = str(override).lstrip("+~").partition("=")
-        if key not in settings and key != GATE:
+        if key not in settings:
             settings[key] = value or "(removed)"
-    settings = {key: value for key, value in settings.items() if key.split(".")[0] not in NO_EFFECT}
+    settings = {key: value for key, value in settings.items() if key.split(".")[0] not in NO_EFFECT and key != GATE}
     return Run(name, KINDS[about["synthetic"]], settings, metrics, path, about)
 
 

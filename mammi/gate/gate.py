@@ -91,19 +91,20 @@ class Gate:
                 "settings": [self.permutations, self.p, self.least_auroc, self.tolerance, self.seed]}
 
     def _ranking(self, sample):
+        """Checks of labels and sentences; sentences decide where no label can be judged."""
         rng = np.random.default_rng(self.seed)
         options = self.permutations, self.p
-        if sample.truth is None:
-            yield Check("zero-shot", "unknown", f"{sample.evidence.images.name} has no labels")
-        else:
+        ranked = Check("zero-shot", "unknown", f"{sample.evidence.images.name} has no labels")
+        if sample.truth is not None:
             scores = sample.scores(sample.prompts(sample.names))
-            yield zero_shot.labels(scores, sample.truth, sample.names, *options, self.least_auroc, rng)
+            ranked = zero_shot.labels(scores, sample.truth, sample.names, *options, self.least_auroc, rng)
+        yield ranked
         at, texts = sample.described
         if sample.evidence.images.texts is None:
             yield Check("retrieval", "unknown", f"{sample.evidence.images.name} has no sentences")
         else:
             scores = sample.scores(texts, at) if texts else np.zeros((0, 0))
-            yield zero_shot.sentences(scores, texts, *options, sample.truth is None, rng)
+            yield zero_shot.sentences(scores, texts, *options, ranked.state == "unknown", rng)
 
 
 def keys(dissector):

@@ -54,6 +54,10 @@ def test_without_labels_sentences_decide(tmp_path):
     assert ask(tmp_path / "b", Reader(wrong=True), images).name == "failed"
     both = ask(tmp_path / "c", Reader(wrong=True), Greys(texts=True))
     assert not next(check for check in both.checks if check.name == "retrieval").decisive
+    unlabelled = Greys(texts=True)
+    unlabelled.labels = unlabelled.labels * np.nan
+    assert ask(tmp_path / "d", Reader(wrong=True), unlabelled).name == "failed", "labels that nobody knows do not decide"
+    assert ask(tmp_path / "e", Reader(), unlabelled).name == "verified"
 
 
 def test_without_labels_and_sentences_nothing_is_known(tmp_path):
