@@ -56,7 +56,7 @@ def test_without_labels_sentences_decide(tmp_path):
     assert not next(check for check in both.checks if check.name == "retrieval").decisive
     unlabelled = Greys(texts=True)
     unlabelled.labels = unlabelled.labels * np.nan
-    assert ask(tmp_path / "d", Reader(wrong=True), unlabelled).name == "failed", "labels that nobody knows do not decide"
+    assert ask(tmp_path / "d", Reader(wrong=True), unlabelled).name == "failed", "then sentences do"
     assert ask(tmp_path / "e", Reader(), unlabelled).name == "verified"
 
 
