@@ -59,7 +59,7 @@ class Small:
 
 
 class Spots(ProbingSet):
-    """Grey noise with a square that is bright or dark; class a where it is bright, b where it is dark, c at the left."""
+    """Grey noise with a square that is bright or dark; a where it is bright, b where it is dark, c at the left."""
 
     name, synthetic, label_names = "spots", True, CLASSES
 

@@ -63,8 +63,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_others(tmp_path):
     assert not torch.equal(weights[0]["head.weight"], weights[2]["head.weight"])
 
 
-@pytest.mark.parametrize("options", [{}, {"loss": "t", "accumulate": 2}, {"loss": "u", "layer": "penultimate"},
-                                     {"layer": "penultimate"}, {"mode": "paper"}])
+@pytest.mark.parametrize("options", [{}, {"loss": "t", "accumulate": 2}, {"layer": "penultimate"}, {"mode": "paper"},
+                                     {"loss": "u", "layer": "penultimate", "lr": .2}])
 def test_fitting_lowers_the_loss(tmp_path, options):
     losses = fit(tmp_path, epochs=30, **options)["loss_by_epoch"]
     assert len(losses) == 30 and np.mean(losses[-3:]) < .9 * np.mean(losses[:3])
@@ -81,8 +81,7 @@ def test_what_it_learns_to_delete_is_what_the_class_is_read_from(tmp_path):
     ("fixed", "u_contrastive", "penultimate", 3), ("paper", None, "final", 3), ("paper", "t_contrastive", "final", 1),
     ("paper", "u_contrastive", "penultimate", 3)])
 def test_every_loss_is_fitted_and_explains(tmp_path, mode, loss, layer, outputs):
-    train = TRAIN
-    card = fit(tmp_path, layer, train, mode=mode, loss=loss, outputs=outputs)
+    card = fit(tmp_path, layer, mode=mode, loss=loss, outputs=outputs)
     nemt, target = Nemt(tmp_path / "weights.safetensors"), Small(layer=layer, outputs=outputs)
     E = nemt(target, target.prepare(VAL.load([0, 1])), [target.unit(layer, card["units"][0])] * 2)
     assert E.shape == (2, 16, 16) and torch.isfinite(E).all() and E.min() >= 0
@@ -159,7 +158,8 @@ def test_a_unit_that_never_fires_is_dropped_with_a_note_or_refused_by_name(tmp_p
     ({"batch_size": 96}, "training images in which a unit fires are fewer than batch_size=96"),
     ({"epochs": 0}, "epochs=0"), ({"width": 0}, "task.width=0"), ({"accumulate": 1.5}, "task.accumulate=1.5"),
     ({"partition": 0}, "task.partition=0"), ({"weight": -1}, "task.weight=-1"), ({"read": "tanh"}, "task.read=tanh"),
-    ({"occlusion": "black"}, "task.occlusion=black"), ({"kernel": 4}, "task.kernel=4"), ({"loss": "l2"}, "task.loss=l2")])
+    ({"occlusion": "black"}, "task.occlusion=black"), ({"kernel": 4}, "task.kernel=4"),
+    ({"loss": "l2"}, "task.loss=l2")])
 def test_bad_options_are_named_and_leave_nothing(tmp_path, options, words):
     with pytest.raises(BadInput, match=words):
         fit(tmp_path / "out", **{"units": None, **options})
@@ -181,3 +181,22 @@ def test_a_diverged_training_is_told_and_leaves_no_weights(tmp_path):
     with pytest.raises(BadInput, match="the loss is nan at step .*a smaller task.lr"):
         fit(tmp_path / "out", lr=1e30, epochs=3)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("experiment, folder", [("nemt_rsna", "rsna_pneumonia"), ("nemt_ham10000", "ham10000"),
+                                                ("nemt_rsna_medclip", "rsna_pneumonia")])
+def test_the_published_settings_compose_and_name_what_is_missing(tmp_path, experiment, folder):
+    from run import build, teach
+    from tests.test_conf import config
+
+    cfg = config(f"experiment={experiment}", f"paths.data={tmp_path}")
+    assert (cfg.task.batch_size, cfg.task.accumulate, cfg.task.lr, cfg.task.weight_decay) == (32, 4, 1, .01)
+    assert cfg.task.epochs == (10 if "medclip" in experiment else 5) and cfg.task.width == 256
+    for name in ("train", "val"):
+        with pytest.raises(Exception) as error:  # noqa: PT011
+            build(cfg, name)
+        assert f"there is no folder {tmp_path}/{folder}" in teach(error.value)
+    with pytest.raises(Exception) as error:  # noqa: PT011
+        build(cfg, "target")
+    assert ("paths.medclip" if "medclip" in experiment else "target.weights") in teach(error.value)
