@@ -36,7 +36,7 @@ def read(path):
     try:
         decoder.load_state_dict(state)
     except RuntimeError as error:
-        raise BadInput(f"explainer.weights: {path} does not fit its card: {error}") from None
+        raise BadInput(f"explainer.weights: {path} does not fit its card:{str(error).splitlines()[1]}") from None
     return decoder.eval(), card
 
 

@@ -14,6 +14,7 @@ class Nemt(Explainer):
     weights  what ``task=fit_explainer`` wrote: a name in ``mammi/phantom/weights``, or a path with a folder in it. It
              holds its own card: the target and layer it was fitted on, and the units it has a channel for
     seed     draws the kernel of mode paper
+    notes    what the card says of units without a channel, or with empty masks
 
     Two modes of fitting and explaining; the card says which it was.
     fixed  a channel a unit, its own unit's answer in the loss; at inference a box smooths, the rim is repeated
@@ -38,7 +39,7 @@ class Nemt(Explainer):
         self.path = located(weights)
         self.decoder, self.card = read(self.path)
         self.seed, self._module, self._features = seed, None, None
-        self.rules = Rules(**self.card["rules"])
+        self.rules, self.notes = Rules(**self.card["rules"]), tuple(self.card.get("notes", ()))
         self._channels = {unit: i * (self.card["decoder"]["channels"] > 1)
                           for i, unit in enumerate(self.card["units"])}
 
@@ -82,10 +83,10 @@ class Nemt(Explainer):
 
 
 def fingerprint_of(subject, layer):
-    """What a decoder of ``layer`` depends on; :class:`BadInput` where the subject cannot say."""
-    if not callable(getattr(subject, "fingerprint", None)):
-        raise BadInput(f"explainer=nemt: {subject.name} has no fingerprint, so nobody knows whether a decoder was "
-                       "fitted on it. explainer=rise needs none")
+    """What a decoder of ``layer`` depends on; :class:`BadInput` where the subject has no network, or cannot say."""
+    if not callable(getattr(subject, "fingerprint", None)) or not hasattr(subject, "module"):
+        raise BadInput(f"explainer=nemt: {subject.name} has no torch network with a fingerprint, so no decoder can be "
+                       "fitted on it and found again. explainer=rise needs neither")
     return subject.fingerprint(layer)
 
 

@@ -17,7 +17,7 @@ from mammi.overlap import check_apart
 from mammi.progress import track
 from mammi.run_folder import versions
 from mammi.task import fit_explainer_units as read_outs
-from mammi.task.fit_explainer_view import measure, picture, print_measured
+from mammi.task.fit_explainer_view import empty, measure, picture, print_measured
 from mammi.task.fitting import Inputs, about, check_enough, check_options, finite, shuffled
 
 log = logging.getLogger(__name__)
@@ -49,44 +49,38 @@ def fit_explainer(target, train, val, out, *, epochs, batch_size, accumulate=1, 
     for name, value in (("accumulate", accumulate), ("width", width), ("partition", partition)):
         number(f"task.{name}", value, 1, whole=True)
     number("task.weight", weight, 0)
-    if not len(val):
-        raise BadInput(f"{val.name} has no images to validate on: choose another task.val.split or task.val.limit")
-    check_apart(train, val, ("training set", "validation set"), ("task.train.split", "task.val.split"))
-    check_enough(len(train), batch_size)
+    check_sets(train, val, batch_size)
     layer, fingerprint = target.layer, fingerprint_of(target, target.layer)
-    x = target.prepare(train.load([0, min(1, len(train) - 1)]))
+    x = target.prepare(train.load([0]))
     rule = rules(mode, loss, occlusion, kernel, min(x.shape[-2:]))
     tap = find(target, x, layer)
-    chosen = read_outs.check(target, layer, units, rule)
+    asked = read_outs.check(target, layer, units, rule)
     positions, targets = read_outs.targets_of(train, target, rule, layer, seed)
-    check_enough(len(positions), batch_size, " with a label" * (targets is not None))
 
     torch.manual_seed(seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     with frozen(target.module):
-        images = Inputs(target, train, batch_size)
-        strength, notes = None, []
-        if not rule.embeds and mode == "fixed":
-            strength, positions, notes = read_outs.strength_of(target, layer, images, chosen, units is not None, read)
-            check_enough(len(positions), batch_size, " in which a unit fires")
+        images, strength, notes = Inputs(target, train, batch_size), None, []
+        if mode == "fixed" and not rule.embeds:
+            strength, positions, notes = read_outs.strength_of(target, layer, images, asked, units is not None, read)
+            asked = strength.units.tolist()
+        check_enough(len(positions), batch_size, " with a class" if targets is not None else " in which a unit fires")
         for note in notes:
             log.warning(note)
-        alive = strength.units.tolist() if strength else chosen
-        decoder = Decoder(tap.channels, len(alive) if strength else 1, width, partition).to(target.device)
+        shape = {"skips": tap.channels, "channels": len(asked) if strength else 1, "width": width,
+                 "partition": partition}
+        decoder = Decoder(**shape).to(target.device)
         objective = Objective(target, tap, layer, strength, rule, weight, generator)
-        steps = list(shuffled(len(positions), batch_size, epochs, rng))
-        per_epoch = len(positions) // batch_size
+        steps, per_epoch = list(shuffled(len(positions), batch_size, epochs, rng)), len(positions) // batch_size
         losses = train_decoder(decoder, objective, images, positions, targets, steps, per_epoch, accumulate, lr,
                                weight_decay, decay=mode == "fixed")
     names = target.neurons(layer)
-    options = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate, "lr": lr,
-               "weight_decay": weight_decay, "read": strength.read if strength else None, "weight": weight}
-    card = {"target": target.name, "fingerprint": fingerprint, "layer": layer, "units": alive,
-            "unit_names": [names[i] for i in alive], "rules": rule._asdict(),
-            "features": {"names": tap.names, "channels": tap.channels, "tokens": tap.tokens},
-            "decoder": {"skips": tap.channels, "channels": len(alive) if strength else 1, "width": width,
-                        "partition": partition},
-            "parameters": sum(p.numel() for p in decoder.parameters()), "notes": notes, "options": options,
+    card = {"target": target.name, "fingerprint": fingerprint, "layer": layer, "units": asked,
+            "unit_names": [names[i] for i in asked], "rules": rule._asdict(),
+            "features": {"names": tap.names, "channels": tap.channels, "tokens": tap.tokens}, "decoder": shape,
+            "parameters": sum(p.numel() for p in decoder.parameters()), "notes": notes,
+            "options": {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate, "lr": lr,
+                        "weight_decay": weight_decay, "read": strength.read if strength else None, "weight": weight},
             "seed": seed, "command": shlex.join(["python", "run.py", *out.overrides]),
             "train": about(train), "images_used": len(positions),
             "loss_by_epoch": [float(np.mean(losses[i:i + per_epoch])) for i in range(0, len(losses), per_epoch)],
@@ -94,11 +88,20 @@ def fit_explainer(target, train, val, out, *, epochs, batch_size, accumulate=1, 
     save(decoder, out.file("weights.safetensors"), card)
     nemt = Nemt(out.file("weights.safetensors"), seed)  # what is measured is what is kept
     shown, found = measure(nemt, target, val, strength, batch_size)
-    card |= {"validation": about(val), **found}
+    card |= {"validation": about(val), **found, "notes": notes + empty(found.get("units_on_validation", ()))}
+    save(nemt.decoder, out.file("weights.safetensors"), card)  # the same, with what was found
     out.json("card.json", card)
     picture(shown, nemt, target, val, out.file("examples.png"))
     print_measured(card, out.file("weights.safetensors"))
     return card
+
+
+def check_sets(train, val, batch_size):
+    """Raise :class:`BadInput` unless both sets have images enough, and no image or patient in common."""
+    if not len(val):
+        raise BadInput(f"{val.name} has no images to validate on: choose another task.val.split or task.val.limit")
+    check_apart(train, val, ("training set", "validation set"), ("task.train.split", "task.val.split"))
+    check_enough(len(train), batch_size)
 
 
 def train_decoder(decoder, objective, images, positions, targets, steps, per_epoch, accumulate, lr, weight_decay,

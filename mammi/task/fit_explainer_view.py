@@ -8,6 +8,7 @@ from mammi.progress import track
 from mammi.types import Readout
 
 MOST = 20       # validation images a unit is measured on: those of highest z
+EMPTY = .005    # mean of E below which a unit's masks are as good as empty
 UNITS, COLUMNS = 8, 5  # of the picture
 
 
@@ -46,6 +47,15 @@ def measure(nemt, target, val, strength, batch_size):
     return some, {"units_on_validation": units, "mean_over_units": means}
 
 
+def empty(rows):
+    """A note on the units whose masks are as good as empty, or none."""
+    names = [row["unit"] for row in rows if row["images"] and row["area"] < EMPTY]
+    listed = f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+    return [f"the masks of {len(names)} units are as good as empty (mean of E below {EMPTY}), for deleting a small "
+            f"region hardly lowers them: {listed}"] if names else []
+
+
+@torch.no_grad()
 def _deleted(nemt, target, val, some, batch_size):
     """(E (n, H, W), readings before, readings after deletion (n, N)) of all (unit, image) pairs, unit by unit."""
     layer = nemt.card["layer"]
