@@ -42,7 +42,7 @@ def fit_explainer(target, train, val, out, *, epochs, batch_size, accumulate=1, 
     weight       of the drop against the area (loss own)
     width, partition  see :class:`mammi.explainer.decoder.Decoder`
     kernel       pixels of the smoothing kernel; None: 21 of 224
-    occlusion    what is seen where a mask is 0: ``mean``, ``noise`` or ``blur``
+    occlusion    what is seen where a mask is 0: ``mean``, ``noise``, ``blur`` or ``swap``
     Returns the card. Raises :class:`BadInput` before the work where an option, a set or a unit cannot be used.
     """
     check_options(epochs, lr, batch_size, weight_decay, 0, 0)

@@ -27,6 +27,7 @@ def test_occlusion_keeps_where_the_mask_is_one_and_shows_the_base_where_it_is_ze
 def test_what_is_shown_in_the_place_of_what_is_deleted():
     x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
     assert losses.base_of(x, "mean") == 0
+    assert torch.equal(losses.base_of(x, "swap"), x[[3, 0, 1, 2]])
     noise = [losses.base_of(x, "noise", torch.Generator().manual_seed(5)) for _ in range(2)]
     assert torch.equal(*noise) and noise[0].shape == x.shape
     assert abs(noise[0].mean()) < .05 and abs(noise[0].std() - 1) < .05
