@@ -105,14 +105,13 @@ def test_a_step_moves_the_decoder_and_not_the_network(loss):
     assert all(torch.equal(tensor, before[name]) for name, tensor in step.subject.module.state_dict().items())
 
 
-def test_only_mode_paper_mixes_the_labels_of_a_batch():
-    """With the first label alone kept, the others permuted: of the first image's loss nothing may change."""
-    step = objective("paper", "t_inverse")
-    assert not torch.allclose(gradients(step, LABELS), gradients(objective("paper", "t_inverse"),
-                                                                torch.tensor([0, 0, 0, 0])))
-    two = Small(outputs=1)  # with one output it cannot be otherwise
-    same = [gradients(objective("paper", "t", two), labels) for labels in (torch.zeros(4, dtype=torch.long),) * 2]
-    assert torch.equal(*same)
+def test_labels_lead_mode_paper_alone():
+    """Any permutation of a batch's labels is the same to it, for each image is held to all; mode fixed asks for none."""
+    one, permuted, other = (gradients(objective("paper", "t_inverse"), labels)
+                            for labels in (LABELS, LABELS.flip(0), LABELS * 0))
+    torch.testing.assert_close(one, permuted)
+    assert not torch.allclose(one, other)
+    assert torch.equal(gradients(objective("fixed", "own"), LABELS), gradients(objective("fixed", "own"), LABELS * 0))
 
 
 def test_units_are_drawn_by_how_strongly_they_answer():
