@@ -106,7 +106,7 @@ def test_a_step_moves_the_decoder_and_not_the_network(loss):
 
 
 def test_labels_lead_mode_paper_alone():
-    """Any permutation of a batch's labels is the same to it, for each image is held to all; mode fixed asks for none."""
+    """Any permutation of a batch's labels is the same to it: each image is held to all. Mode fixed asks for none."""
     one, permuted, other = (gradients(objective("paper", "t_inverse"), labels)
                             for labels in (LABELS, LABELS.flip(0), LABELS * 0))
     torch.testing.assert_close(one, permuted)
