@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mammi.errors import BadInput, near
-from mammi.target.read_out import layout, maps_of
+from mammi.layout import layout, maps_of
 
 CLOSE = 1e-5  # of the largest value of the head's input
 
