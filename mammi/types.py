@@ -127,6 +127,10 @@ class Annotations:
         return pd.DataFrame(rows, columns=["neuron", "name", "rank", "concept", "score"])
 
 
+# How a radiologist reads: where it is, what it looks like, what it means, what to do; and words of anything else.
+STEPS = ("locate", "characterise", "interpret", "act", "control")
+
+
 @dataclass(frozen=True)
 class Concepts:
     """A concept set: C distinct words, first-seen order.
@@ -137,6 +141,8 @@ class Concepts:
     source      one line: where the words come from, with licence
     dropped     what the loader left out and why: {reason: count}
     frequency   C numbers of reports that use the word, or empty where there are no reports
+    broad_categories  C names of groups of categories, or empty
+    steps       C steps of the reading workflow, of :data:`STEPS`, "" where a clinical word stands for none; or empty
     """
 
     name: str
@@ -145,6 +151,8 @@ class Concepts:
     source: str = ""
     dropped: dict = field(default_factory=dict)
     frequency: tuple[int, ...] = ()
+    broad_categories: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
 
     def __len__(self):
         return len(self.words)
