@@ -1,16 +1,16 @@
 """What a comparison knows of each layer of each model: the best concept of every unit, and two thresholds.
 
-official  mean over a layer's units of the best score, the largest of the compared models (Mammo-CLIP Dissect). About
-          half the units pass in any model, in one that means nothing too
-null      95 % quantile of the best score of null units, see :mod:`mammi.compare.scores`: 5 % of units that mean nothing
-          pass
+official     mean over a layer's units of the best score, the largest of the compared models (Mammo-CLIP Dissect). About
+             half the units pass in any model, in one that means nothing too
+permutation  95 % quantile of the best score of null units, see :mod:`mammi.compare.scores`: 5 % of units that mean
+             nothing pass
 """
 from dataclasses import dataclass
 
 import numpy as np
 
 LEVEL = .95
-OFFICIAL, NULL = "official", "null"
+OFFICIAL, NULL = "official", "permutation"  # not "null", which readers of CSV files take for an empty cell
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Layer:
     def limits(self, official):
         """{threshold: score from which a unit counts}; ``official`` of this depth."""
         found = {OFFICIAL: official}
-        if self.null_score is not None:
+        if self.null_score is not None:  # the 951st of 1,000: a further null unit is above it in 50 of 1,001 cases
             found[NULL] = float(np.nextafter(np.quantile(self.null_score, LEVEL, method="higher"), np.inf))
         return found
 

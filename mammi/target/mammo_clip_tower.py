@@ -107,7 +107,8 @@ def _read(weights):
     path = Path(weights).expanduser() if weights else None
     path = path / FILE if path and path.is_dir() else path
     if path is None or not path.is_file():
-        state = "no checkpoint given (paths.mammo_clip is not set)" if path is None else f"there is no file {path}"
+        state = f"there is no file {path}" if path else \
+            "no checkpoint given (paths.mammo_clip, or for ImageNet weights paths.efficientnet_b5, is not set)"
         raise MissingAsset(f"target=mammo_clip_tower, target.weights: {state}. Mammo-CLIP's is {SOURCE}; ImageNet's is "
                            "efficientnet-b5-*.pth of the releases of github.com/lukemelas/EfficientNet-PyTorch; or the "
                            "weights.safetensors of task=fit_target. Random ones: target.weights=random")
