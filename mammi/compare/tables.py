@@ -2,7 +2,8 @@
 import numpy as np
 
 from mammi.compare import statistics
-from mammi.compare.layers import held, official_limits
+from mammi.compare.layers import counts, held, official_limits
+from mammi.compare.rows import difference, value, values
 from mammi.types import STEPS
 
 ALL = "all layers"
@@ -69,12 +70,12 @@ class Comparison:
         row = {}
         for threshold in self.thresholds:
             one = self.held[model, layer, threshold]
-            row |= _value(f"above_{threshold}", one, lambda x: x.sum(-1), 0)
+            row |= value(f"above_{threshold}", one, lambda x: x.sum(-1), 0)
             row |= {f"concepts_{threshold}": int((one.observed > 0).sum())}
             for level in ("broad_category", "category"):
                 if level in self.levels:
                     kinds, member = self.levels[level]
-                    row |= _value(f"entropy_{level}_{threshold}", one,
+                    row |= value(f"entropy_{level}_{threshold}", one,
                                   lambda x, member=member: statistics.entropy(x, member), 0, np.log(len(kinds)))
         return row
 
@@ -94,8 +95,8 @@ class Comparison:
     def _covered(self, row, one):
         rows = []
         for level, (kinds, member) in self.levels.items():
-            units = _values("units", one, lambda x, member=member: statistics.units(x, member), 0, np.inf)
-            found = _values("concepts", one, lambda x, member=member: statistics.concepts(x, member), 0, member.sum(0))
+            units = values("units", one, lambda x, member=member: statistics.units(x, member), 0, np.inf)
+            found = values("concepts", one, lambda x, member=member: statistics.concepts(x, member), 0, member.sum(0))
             for k, kind in enumerate(kinds):
                 of = int(member[:, k].sum())
                 rows.append({**row, "level": level, "category": kind, "of": of, **units[k], **found[k],
@@ -117,26 +118,44 @@ class Comparison:
                    "threshold": threshold}
             for level, (kinds, member) in self.levels.items():
                 for k, kind in enumerate(kinds):
-                    rows.append({**row, "level": level, "category": kind, **_difference(ours, theirs, member[:, [k]])})
+                    rows.append({**row, "level": level, "category": kind, **difference(ours, theirs, member[:, [k]])})
         return _frame(rows)
 
     def changes(self):
         """A row for each concept that the reference or another model holds, over all layers: gained, lost or kept.
 
-        ``p_chance`` is the probability that as many null units give at least the units of the model that holds it.
+        ``p_chance`` is the probability that as many null units give at least the units of the model that holds it, by
+        :meth:`expected`; of a kept one the smaller of the two.
         """
-        rows = []
+        from scipy.stats import poisson
+
+        rows, by_chance = [], {}
+        for model in self.models:
+            for threshold in self.thresholds if self.layers[0].null_top is not None else ():
+                by_chance[model, threshold] = self.expected(model, threshold)
         for model in self.models:
             for threshold in self.thresholds if model != self.reference else ():
                 ours, theirs = self.held[model, ALL, threshold], self.held[self.reference, ALL, threshold]
                 for j in np.flatnonzero(ours.observed + theirs.observed):
                     a, b = int(theirs.observed[j]), int(ours.observed[j])
                     change = "kept" if a and b else "gained" if b else "lost"
-                    p = {} if ours.chance is None else {"p_chance": min(
-                        _p(one.chance[:, j], n) for one, n in ((theirs, a), (ours, b)) if n)}
+                    p = {"p_chance": min(float(poisson.sf(n - 1, by_chance[one, threshold][j]))
+                                         for one, n in ((self.reference, a), (model, b)) if n)} if by_chance else {}
                     rows.append({"model": model, "reference": self.reference, "threshold": threshold, "change": change,
                                  **self._about(j), "units_reference": a, "units_model": b, **p})
         return _frame(rows)
+
+    def expected(self, model, threshold):
+        """(C,) how many units above the threshold had each concept if all units of ``model`` were null units: the
+        rate of a Poisson distribution. Half a null unit is added (Jeffreys), for none in 1,000 is not never."""
+        rates, units, of = np.zeros(len(self.concepts)), 0, 0
+        for layer in self.layers:
+            if layer.model == model:
+                limit = layer.limits(self.official[layer.depth])[threshold]
+                n, m = len(layer.units), len(layer.null_top)
+                rates += counts(layer.null_top, layer.null_score, limit, len(rates)) * n / m
+                units, of = units + n, of + m
+        return rates + units / of / 2
 
     def missing(self):
         """A row for each concept that no unit of any layer of any model stands for, by either threshold."""
@@ -164,15 +183,15 @@ class Comparison:
             for part, some in parts:
                 row = {"model": model, "layer": self._name(model, layer), "threshold": threshold, "part": part,
                        "units": int(one.observed[some].sum()), "of_units": int(one.observed.sum())}
-                row |= _value("share", one, lambda x, some=some: statistics.share(x, some, everything), 0, 1)
+                row |= value("share", one, lambda x, some=some: statistics.share(x, some, everything), 0, 1)
                 row |= {"list_share": float(some.mean()), "concepts": int((one.observed[some] > 0).sum()),
                         "of_concepts": int(some.sum())}
-                row |= _value("coverage", one, lambda x, some=some: (x[..., some] > 0).mean(-1), 0, 1)
+                row |= value("coverage", one, lambda x, some=some: (x[..., some] > 0).mean(-1), 0, 1)
                 if model != self.reference:
-                    value, samples = (statistics.share(a, some, everything) - statistics.share(b, some, everything)
+                    less, samples = (statistics.share(a, some, everything) - statistics.share(b, some, everything)
                                       for a, b in ((one.observed, theirs.observed), (one.samples, theirs.samples)))
-                    low, high = statistics.interval(value, samples, -1, 1)
-                    row |= {"less_reference": float(value), "less_reference_low": low, "less_reference_high": high}
+                    low, high = statistics.interval(less, samples, -1, 1)
+                    row |= {"less_reference": float(less), "less_reference_low": low, "less_reference_high": high}
                 rows.append(row)
         return _frame(rows)
 
@@ -195,50 +214,6 @@ class Comparison:
     def _name(self, model, layer):
         return layer if layer == ALL else next(one.name for one in self.layers
                                                if one.model == model and one.depth == layer)
-
-
-def _values(name, one, statistic, low, high):
-    """K dicts {name, name_low, name_high, name_chance, name_chance_high} of a statistic (..., C) -> (..., K)."""
-    observed, samples = statistic(one.observed), statistic(one.samples)
-    chance = None if one.chance is None else statistic(one.chance)
-    high = np.broadcast_to(high, np.shape(observed))
-    out = []
-    for k, value in enumerate(observed):
-        below, above = statistics.interval(value, samples[:, k], low, high[k])
-        row = {name: value.item(), f"{name}_low": below, f"{name}_high": above}
-        if chance is not None:
-            own = chance[:, k][~np.isnan(chance[:, k])]
-            row |= {f"{name}_chance": float(own.mean()) if len(own) else np.nan,
-                    f"{name}_chance_high": float(np.percentile(own, 97.5)) if len(own) else np.nan}
-        out.append(row)
-    return out
-
-
-def _value(name, one, statistic, low=-np.inf, high=np.inf):
-    return _values(name, one, lambda x: np.asarray(statistic(x))[..., None], low, high)[0]
-
-
-def _difference(ours, theirs, member):
-    """One group's row of :meth:`Comparison.delta`; ``member`` (C, 1)."""
-    row = {}
-    for name, statistic in (("units", statistics.units), ("concepts", statistics.concepts)):
-        a, b = (int(statistic(one.observed, member)[0]) for one in (theirs, ours))
-        samples = statistic(ours.samples, member) - statistic(theirs.samples, member)
-        low, high = statistics.interval(b - a, samples[:, 0])
-        row |= {f"{name}_reference": a, f"{name}_model": b, f"{name}_difference": b - a,
-                f"{name}_difference_low": low, f"{name}_difference_high": high}
-    here = member[:, 0]
-    for name, one, other in (("gained", ours, theirs), ("lost", theirs, ours)):
-        new = here & (other.observed == 0)
-        row[name] = int((one.observed[new] > 0).sum())
-        if one.chance is not None:
-            false = (one.chance[:, new] > 0).sum(1)
-            row |= {f"{name}_chance": float(false.mean()), f"{name}_chance_high": float(np.percentile(false, 97.5))}
-    return row
-
-
-def _p(chance, n):
-    return float((1 + (chance >= n).sum()) / (1 + len(chance)))
 
 
 def _frame(rows):

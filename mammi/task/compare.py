@@ -13,7 +13,7 @@ from mammi.compare.scores import best, in_place_of, owners, relative, shuffled, 
 from mammi.compare.tables import Comparison
 from mammi.errors import BadInput, number
 from mammi.evidence import Evidence
-from mammi.image_text import living
+from mammi.image_text import living, ready
 from mammi.method.clip_dissect import soft_wpmi
 from mammi.overlap import check_apart, warnings
 from mammi.progress import track
@@ -138,7 +138,7 @@ def _layers(models, layers, images, concepts, dissector, constants, null_units, 
     for name, model in models.items():
         evidence = Evidence(model, images, concepts, dissector, None, cache, batch_size)
         evidence.gather(names[name])
-        similarity = evidence.similarity(concepts.words)
+        similarity = ready(evidence.similarity(concepts.words))
         read = evidence.read(names[name])
         for depth, layer in track(list(enumerate(names[name])), f"{name}: words of layers"):
             rng = np.random.default_rng([seed, depth])  # the same shuffles for all models

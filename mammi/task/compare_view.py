@@ -77,7 +77,9 @@ def summarise(comparison, tables, facts, names, notes, kind, folder):
                 continue
             ranked = some[some["change"] == change].sort_values(column, ascending=False, kind="stable")
             if len(ranked):
-                console.print(f"  {change} {len(ranked)} concepts: " + ", ".join(
+                sure = f", {int((ranked['p_chance'] < .05).sum())} of them p < .05 against chance" \
+                    if "p_chance" in ranked else ""
+                console.print(f"  {change} {len(ranked)} concepts{sure}: " + ", ".join(
                     f"{row['concept']} ({row[column]})" for row in ranked.head(WIDTH).to_dict("records"))
                     + ", ..." * (len(ranked) > WIDTH), soft_wrap=True)
     console.print(f"In no layer of any model: {facts[f'missing_{threshold}']} of {facts['concepts']} concepts "

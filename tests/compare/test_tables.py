@@ -66,8 +66,10 @@ def test_changes_name_the_concepts(found):
     table = pick(found.changes(), threshold=NULL).set_index("concept")
     assert table["change"].to_dict() == {"mass": "kept", "cyst": "gained", "nipple": "lost", "dog": "lost"}
     assert table.loc["cyst", ["units_reference", "units_model"]].tolist() == [0, 3]
-    assert table.loc["cyst", "p_chance"] == 1 / 401  # no null unit is called a cyst
-    assert abs(table.loc["dog", "p_chance"] - (1 - .96 ** 6)) < .08
+    # 6 units, 200 null units in two layers, 8 of them dog and none a cyst; half a null unit more
+    assert table.loc["dog", "p_chance"] == pytest.approx(1 - np.exp(-6 * 8.5 / 200))
+    assert table.loc["cyst", "p_chance"] == pytest.approx(
+        1 - np.exp(-.015) * (1 + .015 + .015 ** 2 / 2), rel=1e-6)
 
 
 def test_missing_are_in_no_layer_of_any_model(found):

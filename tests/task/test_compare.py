@@ -1,5 +1,6 @@
 """The whole comparison in a planted world: what was planted is found, what is noise stays within the null's level."""
 import json
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -140,8 +141,9 @@ def test_a_second_run_is_the_same_and_reads_no_image(done, tmp_path):
 
 
 def annotated(folder, cache, model, probing_set=None, dissector=None, method="clip_dissect"):
-    annotate(model, probing_set or Pairs(), Words(), dissector or Seeing(), TopK(5), ClipDissect(top_k=15),
-             FinalLayer(bootstrap=50), Cache(cache), 64, RunFolder(folder, "run", {"method": method}))
+    with patch("mammi.task.annotate.neuron_picture"), patch("mammi.task.annotate.score_plot"):  # they take seconds
+        annotate(model, probing_set or Pairs(), Words(), dissector or Seeing(), TopK(5), ClipDissect(top_k=15),
+                 FinalLayer(bootstrap=50), Cache(cache), 64, RunFolder(folder, "run", {"method": method}))
     return str(folder)
 
 
