@@ -1,7 +1,7 @@
 """What a comparison knows of each layer of each model: the best concept of every unit, and two thresholds.
 
-official     mean over a layer's units of the best score, the largest of the compared models (Mammo-CLIP Dissect). About
-             half the units pass in any model, in one that means nothing too
+official     mean over a layer's units of the best score, the largest of the compared models (Mammo-CLIP Dissect). Many
+             units pass in any model, in one that means nothing too
 permutation  95 % quantile of the best score of null units, see :mod:`mammi.compare.scores`: 5 % of units that mean
              nothing pass
 """

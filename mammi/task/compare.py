@@ -46,6 +46,8 @@ def compare(models, runs, layers, reference, fit, train, val, probing_set, conce
     top_k a lam constants of soft-WPMI; null_units per layer, at least 1,000; resamples of units for the intervals
     Returns (:class:`~mammi.compare.tables.Comparison`, metrics).
     """
+    if not runs:
+        reference = check_reference(reference, models)
     concepts = concept_set.load(cache)
     if not concepts.categories:
         raise BadInput(f"concept_set {concepts.name} has no categories: task=compare counts by category. Take "
@@ -57,11 +59,10 @@ def compare(models, runs, layers, reference, fit, train, val, probing_set, conce
         read = from_runs(runs, concepts)
         found, images, synthetic, names = read.layers, len(read.ids), read.synthetic, read.names
         notes = [*read.notes, "finished runs hold no activations, so there is no permutation null: give task.models "
-                 "for that. About half of the units pass the official threshold in any model"]
+                 "for that. Many units pass the official threshold in any model, in a random one too"]
         check_reference(reference, {layer.model: None for layer in found})
         patients = None
     else:
-        reference = check_reference(reference, models)
         check_ids(probing_set.ids, probing_set.name)
         _check(models, probing_set, top_k, null_units)
         notes = _fit(models, fit, train, val, probing_set, dissector, cache, seed, out)
@@ -104,8 +105,7 @@ def _check(models, images, top_k, null_units):
 
 def _fit(models, fit, train, val, images, dissector, cache, seed, out):
     """Fit what ``fit`` names on ``train``; returns notes."""
-    fit = {"models": {}, "dissector": None} | dict(fit or {})
-    wanted = dict(fit["models"] or {})
+    wanted = fit["models"]
     if unknown := [name for name in wanted if name not in models]:
         raise BadInput(f"task.fit.models.{unknown[0]}: no model is called that; there are {', '.join(models)}")
     if (wanted or fit["dissector"]) and (train is None or val is None):

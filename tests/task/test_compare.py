@@ -70,7 +70,8 @@ def target(names, seed, noise=NOISE):
 
 def run(folder, cache, models=None, **more):
     models = {"before": target(BEFORE, 1), "after": target(AFTER, 2)} if models is None else models
-    options = {"runs": None, "layers": "all", "reference": None, "fit": None, "train": None, "val": None,
+    options = {"runs": None, "layers": "all", "reference": None, "train": None, "val": None,
+               "fit": {"models": {}, "dissector": None},
                "probing_set": Pairs(), "concept_set": Words(), "dissector": Seeing(), "top_k": 15, "a": 10, "lam": 1,
                "null_units": 1000, "resamples": 200, "batch_size": 64, "seed": 0, **more}
     return compare(models, cache=Cache(cache), out=RunFolder(folder, "compare"), **options)
@@ -211,8 +212,8 @@ def test_runs_that_cannot_be_compared(runs, tmp_path):
     ({"models": {"one": target(BEFORE, 1)}}, "two models or more"),
     ({"reference": "befor"}, "Did you mean before"),
     ({"layers": ["penultimate"]}, "tiny_target has no layer penultimate"),
-    ({"fit": {"models": {"befor": {}}}}, "task.fit.models.befor: no model is called that"),
-    ({"fit": {"models": {"before": {}}}}, "task.fit needs images with labels")])
+    ({"fit": {"models": {"befor": {}}, "dissector": None}}, "task.fit.models.befor: no model is called that"),
+    ({"fit": {"models": {"before": {}}, "dissector": None}}, "task.fit needs images with labels")])
 def test_bad_options_are_told_before_the_work(tmp_path, options, said):
     images = Pairs()
     with pytest.raises(BadInput, match=said):
