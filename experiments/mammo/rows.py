@@ -2,8 +2,8 @@
 
     python experiments/mammo/rows.py RUN_FOLDER...
 
-Prints for each run a row per model, over all layers, the differences to the reference, and the concepts that came and
-went, as Markdown.
+Prints for each run, as Markdown and over all layers: a row per model, the steps of reading (share of units; coverage of
+the step's words), the differences to the reference, the concepts that came and went.
 """
 import json
 import sys
@@ -31,6 +31,18 @@ def models(folder):
         print(f"| {row['model']} | {row['units']} | {official} | {null} | {row[f'concepts_{NULL}']} "
               f"| {text(share, 'share', 2)} | {share['share_chance']:.2f} "
               f"| {text(row, f'entropy_broad_category_{NULL}', 2)} |")
+
+
+def steps(folder):
+    workflow = pd.read_csv(folder / "workflow.csv")
+    workflow = workflow[(workflow["layer"] == ALL) & (workflow["threshold"] == NULL) & (workflow["part"] != "clinical")]
+    parts = list(dict.fromkeys(workflow["part"]))
+    heads = [f"{part} ({own['of_concepts'].iloc[0]} words)" for part, own in workflow.groupby("part", sort=False)]
+    print(f"\n| model | {' | '.join(heads)} |\n{'|---' * (len(parts) + 1)}|")
+    for model, own in workflow.groupby("model", sort=False):
+        own = own.set_index("part").loc[parts].to_dict("records")
+        cells = [f"{row['share']:.2f}; {text(row, 'coverage', 2)}, chance {row['coverage_chance']:.2f}" for row in own]
+        print(f"| {model} | {' | '.join(cells)} |")
 
 
 def differences(folder):
@@ -61,6 +73,7 @@ def main():
         print(f"\n## {about['name']}, {' '.join(about['overrides'])}\n\n{found['images']} images, {found['patients']} "
               f"patients, {found['concepts']} concepts, {found[f'missing_{NULL}']} in no layer of any model\n")
         models(folder)
+        steps(folder)
         differences(folder)
         words(folder)
 
