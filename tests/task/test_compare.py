@@ -18,6 +18,10 @@ from mammi.selection import TopK
 from mammi.task.annotate import annotate
 from mammi.task.compare import compare
 from mammi.types import Concepts
+from tests.task.test_fit_dissector import CORNERS, Corners
+from tests.task.test_fit_dissector import dissector as fresh_dissector
+from tests.task.test_study import FIT, Grey
+from tests.task.test_study import target as small_network
 from tests.tiny import TinyConcepts, TinySet, TinyTarget
 
 IMAGES, NOISE = 240, 60
@@ -284,6 +288,53 @@ def test_a_mean_is_not_compared_with_a_maximum(tmp_path):
 
     with pytest.raises(BadInput, match="target.reducer differs"):
         run(tmp_path / "run", tmp_path / "cache", models={"a": PhantomTarget(), "b": PhantomTarget(reducer="max")})
+
+
+class Small(Grey):
+    """Takes images of any size, as real transforms do."""
+
+    def __call__(self, image):
+        return super().__call__(image.resize((32, 32)))
+
+
+def fine_tuned(folder, probing_set, **more):
+    """Two targets of one beginning, the second fine-tuned, and a fitted dissector."""
+
+    class Corner(TinyConcepts):
+        def load(self, cache):
+            return Concepts("corners", (*CORNERS, "cat"), ("corner",) * 4 + ("control",))
+
+    models = {"general": small_network(0), "tuned": small_network(0)}
+    for model in models.values():
+        model.transform = Small()
+    return run(folder / "run", folder / "cache", models,
+               fit={"models": {"tuned": FIT["target"] | {"class_weights": True}}, "dissector": FIT["dissector"]},
+               train=Corners(96), val=Corners(64, 1), probing_set=probing_set, concept_set=Corner(),
+               dissector=fresh_dissector(), layers=["0", "final"], **more)
+
+
+def test_fine_tuning_before_the_comparison(tmp_path, monkeypatch):
+    comparison, _ = fine_tuned(tmp_path, Corners(120, 2))
+    card = json.loads((tmp_path / "run" / "tuned_card.json").read_text())
+    assert card["options"]["class_weights"] is True and card["validation_auroc_mean"] > .9
+    cards = {path.name for path in (tmp_path / "run").glob("*_card.json")}
+    assert cards == {"tuned_card.json", "dissector_card.json"}
+    notes = json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+    assert "tuned: the target was fine-tuned on corners, 96 images" in notes
+    units = comparison.units()
+    first, last = (units[units["layer"] == layer].groupby("model")["score"].apply(list) for layer in ("0", "final"))
+    assert first["general"] == first["tuned"] and last["general"] != last["tuned"]  # pooling has no weights
+    own = units[(units["model"] == "tuned") & (units["layer"] == "final")]
+    assert own["concept"].tolist() == list(CORNERS)
+    for name in ("fit_target", "fit_dissector"):  # the second time nothing is fitted
+        monkeypatch.setattr(f"mammi.task.fitted.{name}", None)
+    fine_tuned(tmp_path, Corners(120, 2))
+
+
+@pytest.mark.fault
+def test_training_images_are_not_probed(tmp_path):
+    with pytest.raises(BadInput, match="both in the training set corners and in the probing set"):
+        fine_tuned(tmp_path, Corners(96))
 
 
 @pytest.mark.slow
