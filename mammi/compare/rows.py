@@ -26,17 +26,16 @@ def value(name, one, statistic, low=-np.inf, high=np.inf):
 
 
 def difference(ours, theirs, member):
-    """One group's row of :meth:`Comparison.delta`; ``member`` (C, 1)."""
+    """One group's row of :meth:`Comparison.delta`; ``member`` (C,) bool."""
     row = {}
-    for name, statistic in (("units", statistics.units), ("concepts", statistics.concepts)):
-        a, b = (int(statistic(one.observed, member)[0]) for one in (theirs, ours))
-        samples = statistic(ours.samples, member) - statistic(theirs.samples, member)
-        low, high = statistics.interval(b - a, samples[:, 0])
+    for name, count in (("units", lambda x: x[..., member].sum(-1, dtype=np.int64)),
+                        ("concepts", lambda x: (x[..., member] > 0).sum(-1))):
+        a, b = (int(count(one.observed)) for one in (theirs, ours))
+        low, high = statistics.interval(b - a, count(ours.samples) - count(theirs.samples))
         row |= {f"{name}_reference": a, f"{name}_model": b, f"{name}_difference": b - a,
                 f"{name}_difference_low": low, f"{name}_difference_high": high}
-    here = member[:, 0]
     for name, one, other in (("gained", ours, theirs), ("lost", theirs, ours)):
-        new = here & (other.observed == 0)
+        new = member & (other.observed == 0)
         row[name] = int((one.observed[new] > 0).sum())
         if one.chance is not None:
             false = (one.chance[:, new] > 0).sum(1)

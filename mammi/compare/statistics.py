@@ -10,12 +10,17 @@ def groups(names):
 
 def units(x, member):
     """(..., K) units whose concept is in each group."""
-    return x @ member.astype(np.int64)
+    return _summed(x, member)
 
 
 def concepts(x, member):
     """(..., K) different concepts of each group that some unit stands for."""
-    return (x > 0).astype(np.int64) @ member.astype(np.int64)
+    return _summed(x > 0, member)
+
+
+def _summed(x, member):
+    """Whole numbers below 2^24 are exact in float32, whose products take a tenth of the time."""
+    return np.rint(x.astype(np.float32) @ member.astype(np.float32)).astype(np.int64)
 
 
 def entropy(x, member):
@@ -27,9 +32,9 @@ def entropy(x, member):
     return -(p * logs).sum(-1) + 0.  # no negative zero
 
 
-def share(x, some, all_):
-    """(...) units whose concept is in ``some`` (C,) bool, of those whose concept is in ``all_``; NaN of none."""
-    part, whole = x[..., some].sum(-1), x[..., all_].sum(-1)
+def share(x, some):
+    """(...) share of the units whose concept is in ``some`` (C,) bool; NaN where there are no units."""
+    part, whole = x[..., some].sum(-1), x.sum(-1)
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
 
 

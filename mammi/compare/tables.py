@@ -118,7 +118,7 @@ class Comparison:
                    "threshold": threshold}
             for level, (kinds, member) in self.levels.items():
                 for k, kind in enumerate(kinds):
-                    rows.append({**row, "level": level, "category": kind, **difference(ours, theirs, member[:, [k]])})
+                    rows.append({**row, "level": level, "category": kind, **difference(ours, theirs, member[:, k])})
         return _frame(rows)
 
     def changes(self):
@@ -177,18 +177,17 @@ class Comparison:
             return _frame(rows)
         kinds, member = self.levels["step"]
         parts = [(CLINICAL, ~self.control), *((kind, member[:, k]) for k, kind in enumerate(kinds))]
-        everything = np.ones(len(self.concepts), bool)
         for (model, layer, threshold), one in self.held.items():
             theirs = self.held[self.reference, layer, threshold]
             for part, some in parts:
                 row = {"model": model, "layer": self._name(model, layer), "threshold": threshold, "part": part,
                        "units": int(one.observed[some].sum()), "of_units": int(one.observed.sum())}
-                row |= value("share", one, lambda x, some=some: statistics.share(x, some, everything), 0, 1)
+                row |= value("share", one, lambda x, some=some: statistics.share(x, some), 0, 1)
                 row |= {"list_share": float(some.mean()), "concepts": int((one.observed[some] > 0).sum()),
                         "of_concepts": int(some.sum())}
                 row |= value("coverage", one, lambda x, some=some: (x[..., some] > 0).mean(-1), 0, 1)
                 if model != self.reference:
-                    less, samples = (statistics.share(a, some, everything) - statistics.share(b, some, everything)
+                    less, samples = (statistics.share(a, some) - statistics.share(b, some)
                                       for a, b in ((one.observed, theirs.observed), (one.samples, theirs.samples)))
                     low, high = statistics.interval(less, samples, -1, 1)
                     row |= {"less_reference": float(less), "less_reference_low": low, "less_reference_high": high}

@@ -22,7 +22,8 @@ from mammi.target.depth import blocks, in_order
 from mammi.task.compare_view import facts_of, summarise
 from mammi.task.fitted import fit_dissector_in, fit_in
 
-TABLES = ("coverage", "delta", "changes", "missing", "workflow", "units")
+TABLES = {"layers": "by_layer", "coverage": "coverage", "delta": "delta", "changes": "changes", "missing": "missing",
+          "workflow": "workflow", "units": "units"}  # file and method of a Comparison
 ENOUGH_NULL = 1000  # null units a layer
 
 
@@ -74,8 +75,7 @@ def compare(models, runs, layers, reference, fit, train, val, probing_set, conce
     reference = reference or found[0].model
     comparison = Comparison(found, concepts, reference, resamples, seed)
 
-    tables = {name: getattr(comparison, name)() for name in TABLES}
-    tables["layers"] = comparison.by_layer()
+    tables = {name: getattr(comparison, method)() for name, method in track(TABLES.items(), "tables")}
     for name, table in tables.items():
         out.csv(f"{name}.csv", table)
     kind = "synthetic" if synthetic else "real"

@@ -140,7 +140,7 @@ def test_statistics_like_plain_loops(x):
     if total:
         assert entropy == pytest.approx(-sum(p * np.log(p) for p in shares if p), abs=1e-12) and entropy >= 0
     else:
-        assert np.isnan(entropy) and np.isnan(statistics.share(x, member[:, 0], np.ones(6, bool)))
+        assert np.isnan(entropy) and np.isnan(statistics.share(x, member[:, 0]))
 
 
 def test_an_interval_lies_around_its_value_and_within_what_is_possible():
