@@ -28,6 +28,13 @@ class Products:
         return self.images[images] @ self.texts[texts].T
 
 
+def ready(similarity, most=2**28):
+    """``similarity`` as one array where that takes at most ``most`` bytes, else as it is: who reads it again and again
+    need not compute every cosine each time."""
+    p, n = similarity.shape
+    return np.asarray(similarity[:, :]) if p * n * np.dtype(similarity.dtype).itemsize <= most else similarity
+
+
 def prompts(words, template):
     """The texts of ``words``: template + one space + word, or the bare words where ``template`` is empty."""
     if not isinstance(template, str):

@@ -161,6 +161,9 @@ VERDICTS = ("verified", "plausible", "unverified", "failed")
 NOT_CHECKED = "not checked"  # there was no gate
 NOT_ASKED = "not asked"      # the method takes no dissector's word
 
+# How a radiologist reads: where it is, what it looks like, what it means, what to do; and words of anything else.
+STEPS = ("locate", "characterise", "interpret", "act", "control")
+
 
 @dataclass(frozen=True)
 class Concepts:
@@ -172,6 +175,8 @@ class Concepts:
     source      one line: where the words come from, with licence
     dropped     what the loader left out and why: {reason: count}
     frequency   C numbers of reports that use the word, or empty where there are no reports
+    broad_categories  C names of groups of categories, or empty
+    steps       C steps of the reading workflow, of :data:`STEPS`, "" where a clinical word stands for none; or empty
     """
 
     name: str
@@ -180,6 +185,8 @@ class Concepts:
     source: str = ""
     dropped: dict = field(default_factory=dict)
     frequency: tuple[int, ...] = ()
+    broad_categories: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
 
     def __len__(self):
         return len(self.words)

@@ -28,7 +28,8 @@ LACKS = {("probing_set", "image_folder"): "probing_set.root", ("concept_set", "t
          ("dissector", "open_clip"): "paths.clip",
          ("dissector", "cxr_repair"): "paths.cxr_repair",
          ("dissector", "medklip"): "paths.medklip", ("dissector", "biomedclip"): "paths.biomedclip",
-         ("dissector", "mammo_clip"): "paths.mammo_clip"}
+         ("dissector", "mammo_clip"): "paths.mammo_clip", ("concept_set", "mammo763"): "paths.mammo763",
+         ("target", "mammo_clip_tower"): "paths.mammo_clip"}
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 from torch.nn.functional import normalize
 from transformers import BertConfig, BertModel
@@ -12,19 +10,16 @@ from transformers import BertConfig, BertModel
 from mammi.dissector import checkpoint
 from mammi.dissector.base import Dissector
 from mammi.dissector.bert import SIZES, VOCABULARY, tokenizer
-from mammi.dissector.efficientnet import B5, EfficientNet
 from mammi.dissector.view import View
+from mammi.efficientnet import B5, EfficientNet
 from mammi.errors import BadInput, number
 from mammi.files import digest, hash_of
+from mammi.mammogram import FILE, SIZE, SOURCE, stretched
 from mammi.text_encoder import rows_by_length
 
 VERSION = "Mammo-CLIP 1"  # raise it when the same files and input give another embedding
-MEAN, SD = .3089279, .25053555408335154
-SIZE = (912, 1520)  # width, height
 MAX_TOKENS = 256
 IMAGES = 4  # that share a pass, at most: at full size each takes more than half a gigabyte
-FILE = "b5-model-best-epoch-7.tar"
-SOURCE = f"{FILE}, the EfficientNet-B5 checkpoint that the README of github.com/batmanlab/Mammo-CLIP links to"
 
 
 class MammoCLIP(Dissector):
@@ -94,21 +89,13 @@ class MammoCLIP(Dissector):
 class Preprocess(View):
     """PIL image, any mode and size -> (3, height, width) float32; its repr is part of the fingerprint.
 
-    The view is stretched to ``size`` (mean of the pixels that fall together where it shrinks, bilinear where it
-    grows), its own darkest and brightest value become 0 and 1, and it is normalised. An image of one value is all 0
-    before that.
+    The view is :func:`mammi.mammogram.stretched` to ``size``.
     """
 
     size: tuple = SIZE
 
     def __call__(self, image):
-        image = self.seen(image)
-        shrinks = image.width >= self.size[0] and image.height >= self.size[1]
-        image = image.resize(self.size, Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR)
-        x = np.asarray(image, np.float32)
-        x = x - x.min()
-        x = (x / max(x.max(), 1) - np.float32(MEAN)) / np.float32(SD)
-        return torch.from_numpy(x.transpose(2, 0, 1).copy())
+        return stretched(self.seen(image), self.size)
 
 
 def _network(tower, bert, dim=512):

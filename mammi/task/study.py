@@ -3,27 +3,19 @@
 Two controls: the target's twin with random weights, and an image's mean brightness, the cheapest shortcut there is.
 Where they rank the labels as well as the target does, the study has failed and says so, whatever the words look like.
 """
-import json
-import logging
-
 import numpy as np
 import pandas as pd
 
-from mammi.backbone import fill, read
 from mammi.evaluation.ranking import auroc, compare
 from mammi.evidence import Evidence
-from mammi.files import digest
 from mammi.image_text import spoken
 from mammi.overlap import check_apart
 from mammi.run_folder import RunFolder
-from mammi.target.training import after
 from mammi.task.annotate import annotate
-from mammi.task.fit_dissector import fit_dissector
-from mammi.task.fit_target import fit_target
+from mammi.task.fitted import fit_dissector_in, fit_in
 from mammi.task.fitting import labels_of
 from mammi.task.study_view import auroc_picture, summarise
 
-log = logging.getLogger(__name__)
 WORDS = ("top_concept", "hit", "hit_lemma", "hit_synonym", "purity", "images_selected")  # of neurons.csv
 FACTS = ("hit", "hit_lemma", "hit_synonym", "f1", "purity")                              # of metrics.json
 
@@ -42,20 +34,8 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     labels with at least 10 positives and negatives, see :func:`mammi.evaluation.ranking.compare`.
     """
     check_apart(train, probing_set, ("training set", "probing set"), ("task.train.split", "probing_set.split"))
-    inputs = {"weights": target.fingerprint("final"), "classes": target.classes, "fit": fit["target"]}
-    path, card = _fitted(cache, "target", inputs, train, val, seed, out, lambda there: fit_target(
-        target, train, val, there, seed=seed, **fit["target"]))
-    fill(target.module, read(path), path)
-    target.trained_on = after(train, target.trained_on)
-    target.notes = (f"the target was fine-tuned on {train.name}, {len(train)} images",)
-    out.json("target_card.json", card)
-
-    inputs = {"weights": dissector.fingerprint, "fit": fit["dissector"]}
-    path, card = _fitted(cache, "dissector", inputs, train, val, seed, out, lambda there: fit_dissector(
-        dissector, train, val, there, seed=seed, **fit["dissector"]))
-    dissector.module.fill(read(path), path)
-    dissector.withheld, dissector.card = tuple(card["withheld"]), card  # with golden embeddings, for the gate
-    dissector.notes = tuple(note for note in train.notes if note not in probing_set.notes)
+    out.json("target_card.json", fit_in(target, fit["target"], train, val, cache, seed, out))
+    card = fit_dissector_in(dissector, fit["dissector"], train, val, probing_set, cache, seed, out)
     out.json("dissector_card.json", card)
 
     facts, words = {}, []
@@ -84,22 +64,6 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     out.json("metrics.json", facts)
     summarise(table, facts, notes, out.path)
     return table, facts
-
-
-def _fitted(cache, kind, inputs, train, val, seed, out, compute):
-    """(path of the weights, card) of an earlier run with the same inputs, else computed.
-
-    The card is written last, so a folder that has it is whole; an interrupted fit begins again.
-    """
-    about = [[s.keys, s.label_names, s.labels, s.texts, s.template] for s in (train, val)]
-    key = digest(f"study {kind} 2", inputs, *(part for parts in about for part in parts), seed)
-    there = RunFolder(cache.root / "models" / key, f"{out.name}: {kind}", out.choices, out.overrides, out.seed)
-    card = there.path / "card.json"
-    if card.is_file():
-        log.info("%s: fitted before, weights in %s", kind, there.path)
-    else:
-        compute(there)
-    return there.path / "weights.safetensors", json.loads(card.read_text())
 
 
 def _scores(target, twin, images, dissector, selection, cache, batch_size):

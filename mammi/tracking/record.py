@@ -7,6 +7,7 @@ config    numbers and booleans, few texts (:mod:`mammi.tracking.config`), the ch
 summary   the numbers of metrics.json, and the gate's verdict in a word
 neurons   the columns of neurons.csv in :data:`COLUMNS`, which say nothing of single images
 files     annotations.csv (words and scores), the same columns of neurons.csv, the same numbers as metrics.json
+tables    of task=compare: those of :data:`COMPARISON`, numbers of units by model, layer and word
 pictures  those of :data:`PICTURES`, which show curves and bars
 
 ``images=True`` adds all pictures, all of neurons.csv, contributions.csv, images.csv and the run's notes. What hangs on
@@ -25,7 +26,9 @@ from mammi.report import NO_EFFECT, read
 from mammi.tracking.config import composed, is_number, nested, plain, read_yaml, sendable
 from mammi.types import NOT_ASKED, NOT_CHECKED, VERDICTS
 
-PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png")
+PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png", "similarity.png", "clinical.png",
+            "categories.png")
+COMPARISON = ("layers.csv", "coverage.csv", "delta.csv", "changes.csv", "missing.csv", "workflow.csv")
 WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv")
 WORDS = ("neuron", "name", "rank", "concept", "score", "gate")
 COLUMNS = re.compile("neuron|name|status|images_selected|top_concept|concepts|accepted|purity|precision|recall|"
@@ -35,7 +38,8 @@ NAME_LENGTH = 120
 
 class Record(NamedTuple):
     """All of one run that leaves the machine. ``files`` {name: bytes}, ``pictures`` {name: path}, ``table`` (columns,
-    rows) of the neurons or None; ``key`` is the same whenever the same run is mirrored."""
+    rows) of the neurons or None, ``tables`` {name: the same} of a comparison; ``key`` is the same whenever the same run
+    is mirrored."""
 
     folder: Path
     key: str
@@ -47,6 +51,7 @@ class Record(NamedTuple):
     config: dict
     summary: dict
     table: tuple | None
+    tables: dict
     files: dict
     pictures: dict
 
@@ -76,12 +81,17 @@ def _record(run, images):
     if (folder / "neurons.csv").is_file():
         table = _columns(folder / "neurons.csv", (lambda _: True) if images else COLUMNS.fullmatch)
         files["neurons.csv"] = _csv(*table)
+    tables = {}
+    if (folder / "workflow.csv").is_file():  # a comparison's; no other task leaves one
+        tables = {Path(name).stem: _columns(folder / name, lambda _: True) for name in COMPARISON
+                  if (folder / name).stat().st_size > 1}
+        files |= {f"{name}.csv": _csv(*table) for name, table in tables.items()}
     if images:
         files |= {name: (folder / name).read_bytes() for name in WITH_IMAGES if (folder / name).is_file()}
     shown = sorted(folder.glob("*.png")) if images else [folder / name for name in PICTURES]
     return Record(folder, digest(about, folder.name)[:12], _name(about, flat), _group(folder),
                   str(choices.get("task", "run")), run.kind, _notes(run.kind, names, about, images), config, summary,
-                  table, files, {path.stem: path for path in shown if path.is_file()})
+                  table, tables, files, {path.stem: path for path in shown if path.is_file()})
 
 
 def _group(folder):

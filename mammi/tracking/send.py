@@ -81,6 +81,7 @@ def _send(wandb, record, project, entity, mode, group, tags, artifact):
         logged = {f"pictures/{name}": wandb.Image(str(path)) for name, path in record.pictures.items()}
         if record.table:
             logged["neurons"] = wandb.Table(columns=record.table[0], data=record.table[1])
+        logged |= {name: wandb.Table(columns=table[0], data=table[1]) for name, table in record.tables.items()}
         if logged:
             run.log(logged)
         if artifact:

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from mammi.dissector.bert import SIZES
-from mammi.dissector.efficientnet import B5, EfficientNet, Size
 from mammi.dissector.mammo_clip import FILE, MammoCLIP, Preprocess, _network
+from mammi.efficientnet import B5, EfficientNet, Size
 from mammi.errors import BadInput, MissingAsset
 from mammi.types import Batch
 from tests.dissector.plain_bert import last_states

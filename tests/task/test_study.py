@@ -13,6 +13,7 @@ from mammi.method.mammi import Mammi
 from mammi.run_folder import RunFolder
 from mammi.selection import TopK
 from mammi.target.base import Tap, TorchTarget
+from mammi.task import fitted as fits
 from mammi.task import study as module
 from mammi.task.study import study
 from tests.task.test_fit_dissector import CORNERS, Corners, dissector
@@ -61,7 +62,7 @@ def test_it_succeeds_where_there_is_something_to_learn(tmp_path, monkeypatch):
     assert saved["top_concept_target"].tolist() == annotated[list(CORNERS)].tolist()
 
     for name in ("fit_target", "fit_dissector"):  # the second time nothing is fitted, and nothing changes
-        monkeypatch.setattr(module, name, None)
+        monkeypatch.setattr(f"mammi.task.fitted.{name}", None)
     again, same = run(tmp_path / "cache", tmp_path / "b")
     assert same == facts
     pd.testing.assert_frame_equal(again, table)
@@ -92,7 +93,7 @@ def test_it_says_failed_where_labels_are_noise(tmp_path):
 
 @pytest.fixture
 def fitted(tmp_path):
-    """Calls ``_fitted`` with a computation that writes what a fit leaves; returns (weights' path, computed or not)."""
+    """Calls ``fitted`` with a computation that writes what a fit leaves; returns (weights' path, computed or not)."""
     calls = []
 
     def compute(there):
@@ -102,8 +103,8 @@ def fitted(tmp_path):
 
     def call(train, inputs="a", seed=0):
         before = len(calls)
-        path, card = module._fitted(Cache(tmp_path), "target", inputs, train, Corners(4, 1), seed, RunFolder(tmp_path),
-                                    compute)
+        path, card = fits.fitted(Cache(tmp_path), "target", inputs, train, Corners(4, 1), seed, RunFolder(tmp_path),
+                                 compute)
         assert path.exists() and card["n"] <= len(calls)
         return path, len(calls) > before
 

@@ -55,6 +55,25 @@ def test_images_true_adds_what_shows_or_names_images(tmp_path):
     assert "reproduce.sh" not in record.files and "paths" not in record.config
 
 
+def test_a_comparison_sends_its_tables_and_figures(tmp_path):
+    folder = offline_run.folder(tmp_path / "run")
+    for name in ("neurons.csv", "annotations.csv"):
+        (folder / name).unlink()
+    for name in ("layers", "coverage", "delta", "changes", "workflow"):
+        (folder / f"{name}.csv").write_text("model,threshold,units\ngeneral,permutation,3\n")
+    (folder / "missing.csv").write_text("\n")  # nothing is missing
+    (folder / "units.csv").write_text("model,unit\ngeneral,0\n")
+    for name in ("similarity", "clinical", "categories"):
+        (folder / f"{name}.png").write_bytes(b"curves")
+    record, = records(folder)
+    assert set(record.tables) == {"layers", "coverage", "delta", "changes", "workflow"} and record.table is None
+    assert record.tables["delta"] == (["model", "threshold", "units"], [["general", "permutation", 3]])
+    assert record.files["delta.csv"] == (folder / "delta.csv").read_bytes() and "units.csv" not in record.files
+    assert {"similarity", "clinical", "categories"} <= set(record.pictures)
+    sent = everything(record)
+    assert [secret for secret in SECRETS if secret.encode() in sent] == []
+
+
 def test_a_sweep_is_a_group_and_a_study_one_of_its_parts(tmp_path):
     for i in range(2):
         offline_run.folder(tmp_path / "evening" / str(i), mode="MULTIRUN")
