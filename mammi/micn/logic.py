@@ -85,8 +85,8 @@ class NeuralSymbolic(nn.Module):
     def __init__(self, e, classes, temperature=1.0, t_norm="godel"):
         super().__init__()
         if t_norm not in T_NORMS:
-            raise BadInput(f"task.t_norm={t_norm}: {near(str(t_norm), T_NORMS)}")
-        self.temperature, self.norm = number("task.temperature", temperature, 0), T_NORMS[t_norm]
+            raise BadInput(f"task.head.t_norm={t_norm}: {near(str(t_norm), T_NORMS)}")
+        self.temperature, self.norm = number("task.head.temperature", temperature, 0), T_NORMS[t_norm]
         self.role, self.weight = (nn.Sequential(nn.Linear(e, e), nn.LeakyReLU(), nn.Linear(e, classes))
                                   for _ in range(2))
 

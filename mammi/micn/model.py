@@ -24,6 +24,34 @@ class Output(NamedTuple):
     reasoning: Reasoning
 
 
+class Standard(nn.Module):
+    """Features (B, d) less the mean of training, in its deviations; as they are before :meth:`fit`."""
+
+    def __init__(self, features):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("sd", torch.ones(features))
+
+    def fit(self, features):
+        """``features`` (P, d) of the training images."""
+        self.mean.copy_(features.mean(0))
+        self.sd.copy_(features.std(0).clamp(min=1e-6))
+
+    def forward(self, features):
+        return (features - self.mean) / self.sd
+
+
+class BlackBox(nn.Module):
+    """Features -> logits (B, J): the backbone with a linear head, which explains nothing."""
+
+    def __init__(self, features, classes):
+        super().__init__()
+        self.scale, self.linear = Standard(features), nn.Linear(features, classes)
+
+    def forward(self, features):
+        return self.linear(self.scale(features))
+
+
 class ConceptEncoder(nn.Module):
     """Features -> an embedding and a probability of each concept (Espinosa Zarlenga et al., NeurIPS 2022).
 
@@ -58,24 +86,16 @@ class MedMICN(nn.Module):
                  t_norm="godel", detach=False, fusion=True):
         super().__init__()
         for name, value in (("e", e), ("width", width), ("hidden", hidden if hidden is not None else features)):
-            number(f"task.{name}", value, 1, whole=True)
-        self.classes, self.detach = classes, detach
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("sd", torch.ones(features))
-        self.encoder = ConceptEncoder(features, concepts, e, width, number("task.dropout", dropout, 0, 1))
+            number(f"task.head.{name}", value, 1, whole=True)
+        self.detach, self.scale = detach, Standard(features)
+        self.encoder = ConceptEncoder(features, concepts, e, width, number("task.head.dropout", dropout, 0, .99))
         self.reasoner = NeuralSymbolic(e, classes, temperature, t_norm)
         hidden = features if hidden is None else hidden
         self.fusion = nn.Sequential(nn.Linear(features + concepts * e, hidden), nn.LeakyReLU(),
                                     nn.Linear(hidden, classes)) if fusion else None
 
-    def standardise(self, features):
-        """Let the features (P, d) of the training images have mean 0 and deviation 1."""
-        self.mean.copy_(features.mean(0))
-        self.sd.copy_(features.std(0).clamp(min=1e-6))
-        return self
-
     def forward(self, features):
-        features = (features - self.mean) / self.sd
+        features = self.scale(features)
         embeddings, logits = self.encoder(features)
         concepts = torch.sigmoid(logits)
         known = (embeddings.detach(), concepts.detach()) if self.detach else (embeddings, concepts)

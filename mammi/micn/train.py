@@ -31,11 +31,11 @@ class Recipe(NamedTuple):
     def checked(self):
         """Itself; :class:`BadInput` names an option of the config that cannot be."""
         for name, low in (("epochs", 1), ("batch_size", 1)):
-            number(f"task.{name}", getattr(self, name), low, whole=True)
+            number(f"task.training.{name}", getattr(self, name), low, whole=True)
         for name in ("lr", "weight_decay"):
-            number(f"task.{name}", getattr(self, name), 0)
+            number(f"task.training.{name}", getattr(self, name), 0)
         if self.patience is not None:
-            number("task.patience", self.patience, 1, whole=True)
+            number("task.training.patience", self.patience, 1, whole=True)
         return self
 
 
@@ -71,7 +71,7 @@ def fit(module, loss, judge, n, recipe, seed, what="training"):
                 value = loss(at)
                 if not torch.isfinite(value):
                     raise BadInput(f"the loss is {value.item()} in epoch {epoch + 1}: training has diverged. Next: a "
-                                   "smaller task.lr")
+                                   "smaller task.training.lr")
                 optimizer.zero_grad()
                 value.backward()
                 optimizer.step()
@@ -96,7 +96,7 @@ def _batches(order, size):
 
 
 @torch.no_grad()
-def predict(module, inputs, n, read=lambda output: output):
+def predict(module, inputs, n, read, block=BLOCK):
     """What ``read`` makes of the outputs for all ``n`` images, a tuple of arrays; ``inputs[positions]`` -> (b, ...)."""
-    blocks = [read(module(inputs[np.arange(at, min(at + BLOCK, n))])) for at in range(0, n, BLOCK)]
+    blocks = [read(module(inputs[np.arange(at, min(at + block, n))])) for at in range(0, n, block)]
     return tuple(np.concatenate([part.float().cpu().numpy() for part in parts]) for parts in zip(*blocks))

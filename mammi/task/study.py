@@ -49,11 +49,7 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     target.notes = (f"the target was fine-tuned on {train.name}, {len(train)} images",)
     out.json("target_card.json", card)
 
-    inputs = {"weights": dissector.fingerprint, "fit": fit["dissector"]}
-    path, card = _fitted(cache, "dissector", inputs, train, val, seed, out, lambda there: fit_dissector(
-        dissector, train, val, there, seed=seed, **fit["dissector"]))
-    dissector.module.fill(read(path), path)
-    dissector.withheld = tuple(card["withheld"])
+    card = fitted_dissector(dissector, train, val, fit["dissector"], cache, seed, out)
     dissector.notes = tuple(note for note in train.notes if note not in probing_set.notes)
     out.json("dissector_card.json", card)
 
@@ -82,6 +78,16 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
     out.json("metrics.json", facts)
     summarise(table, facts, notes, out.path)
     return table, facts
+
+
+def fitted_dissector(dissector, train, val, options, cache, seed, out):
+    """Fit ``dissector`` with ``options`` of ``fit_dissector``, or fill in what an earlier run fitted; returns its card."""
+    inputs = {"weights": dissector.fingerprint, "fit": options}
+    path, card = _fitted(cache, "dissector", inputs, train, val, seed, out, lambda there: fit_dissector(
+        dissector, train, val, there, seed=seed, **options))
+    dissector.module.fill(read(path), path)
+    dissector.withheld, dissector.notes = tuple(card["withheld"]), ()
+    return card
 
 
 def _fitted(cache, kind, inputs, train, val, seed, out, compute):

@@ -1,0 +1,135 @@
+"""Med-MICN in one page: classes -> features -> concept labels -> concepts, rules, prediction -> do they agree?
+
+A network that explains itself in concepts, fuzzy rules and saliency (NeurIPS 2024), with concept labels from our
+dissector, and beside it what it must be measured against.
+"""
+import copy
+import json
+
+import numpy as np
+
+from mammi.errors import number
+from mammi.evidence import Evidence
+from mammi.micn.published import plan
+from mammi.micn.rules import global_rules, local_rules
+from mammi.overlap import check_apart, warnings
+from mammi.task.micn_data import chosen_words, concept_labels, three_sets, words_of_run
+from mammi.task.micn_explain import explanations, lines
+from mammi.task.micn_judge import alignment, concept_table, facts_of, table_of_models
+from mammi.task.micn_models import OURS, Problem, compared
+from mammi.task.micn_view import draw, summarise
+from mammi.task.study import fitted_dissector
+from mammi.types import Concepts
+
+
+def micn(target, probing_set, concept_set, dissector, selection, method, explainer, cache, batch_size, seed, out, *,
+         train=None, val=None, shared_patients="error", classes=None, words=None, run=None, experts=None,
+         experts_image=None, threshold="quantile", threshold_value=None, on_leak="report", fit=None, mode="fixed",
+         layer=None, finetune=False, head=None, training=None, lambda1=.1, lambda2=.1, seeds=3, baselines=True,
+         explained=64, shown=6):
+    """Train Med-MICN on ``layer`` of ``target`` with ``seeds`` seeds and leave in ``out`` (a run folder):
+
+    metrics.json       accuracy, macro F1, AUROC (mean and sd over seeds, 95 % interval over patients); concepts, rules,
+                       alignment, the cross-check with MAMMI's neurons
+    models.csv         the same numbers of all that it is compared with; concepts.csv a row a concept
+    rules_global.csv, rules_local.jsonl, alignment.png, alignment/: of the first seed
+
+    train, val         sets to learn from; without them train, val and test are splits of ``probing_set``
+    classes            see :func:`mammi.micn.classes.classes_of`
+    words, run, experts  where concepts and their labels come from: :mod:`mammi.task.micn_data`
+    fit                None, or {"train", "val": sets with sentences, "options"}: fit the dissector first, once
+    mode, finetune, head, training  see :func:`mammi.micn.published.plan`
+    layer              None: ``penultimate``, with mode=paper ``final`` of a backbone with ImageNet's 1000 outputs
+    explained, shown   test images whose saliency is measured, and drawn
+    """
+    for name, value, low in (("seeds", seeds, 1), ("explained", explained, 1), ("shown", shown, 1)):
+        number(f"task.{name}", value, low, whole=True)
+    for name, value in (("lambda1", lambda1), ("lambda2", lambda2)):
+        number(f"task.{name}", value, 0)
+    options, recipe, notes = plan(mode, finetune, head, training, target.name)
+    paper = mode == "paper"
+    target = copy.copy(target)
+    target.layer, target.activation = layer or backbone_layer(target, paper), "logit"
+    target.tap(target.layer)
+    sets, classes = three_sets(train, val, probing_set, classes, shared_patients)
+    words, source = chosen_words(concept_set, cache, words, run, experts, sets["train"])
+    if fit:
+        check_apart(fit["train"], probing_set, ("dissector's training set", "test set"), ("task.fit.train", "probing_set"))
+        out.json("dissector_card.json", fitted_dissector(dissector, fit["train"], fit["val"], fit["options"], cache, seed,
+                                                         out))
+        notes.append(f"the dissector was fitted on {fit['train'].name}, {len(fit['train'])} images")
+
+    y = {part: split.y for part, split in sets.items()}
+    evidence = {part: Evidence(target, split.images, Concepts("words", tuple(words), source=source), dissector, selection,
+                               cache, batch_size) for part, split in sets.items()}
+    found = concept_labels(evidence, words, source, threshold, threshold_value, experts, experts_image, y, classes,
+                           on_leak)
+    features = {part: np.asarray(one.read([target.layer])[target.layer]) for part, one in evidence.items()}
+    problem = Problem(target, target.layer, y, found.labels, features, options, recipe, (lambda1, lambda2), paper,
+                      {part: split.images for part, split in sets.items()} if finetune else None)
+
+    every = range(seed, seed + seeds)
+    scores, about = {}, {OURS: "fused"}
+    ours = [problem.micn(one) for one in every]
+    if baselines:
+        scores, about = compared(problem, ours, found, every)
+    ours[0].restored()  # what was trained end to end since then shares its backbone
+    scores[OURS] = np.stack([one.scores for one in ours])
+    rules = [local_rules(one.reasoning) for one in ours]
+    test = sets["test"]
+    table, facts = table_of_models(scores, about, test.y, test.images.patients, seed)
+    facts |= facts_of(ours, rules, test.y, found, test.images.patients, seed)
+
+    images = explanations(evidence["test"], ours[0], rules[0], found.words, explainer, explained)
+    facts |= alignment(images, test.images.patients, seed)
+    neurons = words_of_run(run, target, target.layer) if run is not None else first_words(method(evidence["train"]))
+    activations = {part: np.asarray(evidence[part].read([target.layer])[target.layer]) for part in ("train", "test")}
+    concepts = concept_table(found, ours, neurons, activations)
+    facts |= {"neurons_named": len(neurons), "neurons_auroc": _mean(concepts["auroc_neurons"]),
+              "neurons_concepts": int(concepts["auroc_neurons"].notna().sum()),
+              "concepts_auroc": _mean(concepts["auroc"])}
+    whole = global_rules(rules[0], test.y, found.labels["test"], classes, found.words)
+    facts |= {"rules": len(whole), "rules_right_by_labels": _weighted(whole),
+              "seconds_training": float(np.mean([one.seconds for one in ours])),
+              "epochs": float(np.mean([one.epochs for one in ours])), "concepts": len(found.words), "seeds": seeds,
+              "leaking": len(found.leaks), "dropped": len(found.dropped), "classes": len(classes)}
+    facts |= {f"images_{part}": len(split.y) for part, split in sets.items()}
+
+    out.csv("models.csv", table)
+    out.csv("concepts.csv", concepts)
+    out.csv("rules_global.csv", whole)
+    out.text("rules_local.jsonl", "".join(json.dumps(line) + "\n" for line in lines(
+        test, ours[0], rules[0], classes, found.words)))
+    for n, one in enumerate(images[:shown]):
+        draw([one], test, ours[0], rules[0], classes, found.words, explainer.name, out.file(f"alignment/{n}.png"))
+    draw(images[:shown], test, ours[0], rules[0], classes, found.words, explainer.name, out.file("alignment.png"))
+    notes += [*found.notes, *(f"{part}: {(split.y == j).sum()} {name}" for part, split in sets.items()
+                              for j, name in enumerate(classes)),
+              *warnings(target, test.images), *dict.fromkeys(note for split in sets.values() for note in split.images.notes),
+              *target.notes, *dissector.notes]
+    names = {"target": target.name, "probing_set": test.images.name, "dissector": dissector.name, "layer": target.layer}
+    out.about(names=names, synthetic=test.images.synthetic, classes=classes, concepts=found.words, leaks=found.leaks,
+              dropped=found.dropped, notes=notes, mode=mode, finetune=finetune, head=options, training=recipe._asdict())
+    out.json("metrics.json", facts)
+    summarise(names, table, facts, whole, notes, test.images.synthetic, out.path)
+    return table, facts
+
+
+def backbone_layer(target, paper):
+    """``penultimate``; as published the outputs for ImageNet's classes, where the backbone has those."""
+    return "final" if paper and len(target.neurons("final")) == 1000 else "penultimate"
+
+
+def first_words(annotations):
+    """{neuron: its first word} of those that have any."""
+    return {i: words[0] for i, words in enumerate(annotations.concepts) if words}
+
+
+def _mean(column):
+    return float(column.astype(float).mean()) if column.notna().any() else None
+
+
+def _weighted(rules):
+    """How often a rule is right where the concept labels fulfil it; a rule weighs as many images as have it."""
+    known = rules.dropna(subset="right_by_labels")
+    return float(np.average(known["right_by_labels"], weights=known["images"])) if len(known) else None
