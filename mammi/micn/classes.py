@@ -33,7 +33,7 @@ def classes_of(labels, names, wanted=None):
 def _holds(rule, labels, names):
     """(P,) 1, 0, NaN where it hangs on an unknown label."""
     if rule == NOTHING and NOTHING not in names:
-        return np.where(np.isnan(labels).any(1), np.nan, (labels == 0).all(1))
+        return np.where((labels == 1).any(1), 0, np.where(np.isnan(labels).any(1), np.nan, 1))
     if rule in names:
         return labels[:, names.index(rule)]
     terms = []

@@ -83,7 +83,7 @@ class MedMICN(nn.Module):
     """
 
     def __init__(self, features, concepts, classes, *, e=8, width=128, hidden=64, dropout=0.0, temperature=1.0,
-                 t_norm="godel", detach=False, fusion=True):
+                 t_norm="product", detach=False, fusion=True):
         super().__init__()
         for name, value in (("e", e), ("width", width), ("hidden", hidden if hidden is not None else features)):
             number(f"task.head.{name}", value, 1, whole=True)
@@ -111,12 +111,12 @@ def losses(output, y, labels, paper=False, fusion=True, lambda1=.1, lambda2=.1):
     paper   a sigmoid before the cross-entropy, as published: it squashes twice, and the loss cannot reach 0
     fusion  False: no task term, and the rules, which predict, count in full
     """
-    classes = output.reasoning.truth.shape[1]
+    truth = output.reasoning.truth
     known = ~labels.isnan()
     concepts = binary_cross_entropy(output.concepts, labels.nan_to_num(), reduction="none")
     parts = {"concepts": (concepts * known).sum() / known.sum().clamp(min=1),
              # The number of classes is said: a batch of one class has as many columns as any other.
-             "rules": binary_cross_entropy(output.reasoning.truth.clamp(0, 1), one_hot(y, classes).float())}
+             "rules": binary_cross_entropy(truth.clamp(0, 1), one_hot(y, truth.shape[1]).to(truth))}
     if not fusion:
         return parts | {"total": parts["rules"] + lambda1 * parts["concepts"]}
     parts["task"] = cross_entropy(output.scores.sigmoid() if paper else output.scores, y)

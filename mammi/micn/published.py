@@ -8,7 +8,7 @@ from mammi.errors import BadInput, near
 from mammi.micn.train import Recipe
 
 MODES = ("fixed", "paper")
-HEAD = {"e": 8, "width": 128, "hidden": 64, "dropout": 0.0, "temperature": 1.0, "t_norm": "godel", "detach": False}
+HEAD = {"e": 8, "width": 128, "hidden": 64, "dropout": 0.0, "temperature": 1.0, "t_norm": "product", "detach": False}
 CACHED_LR = 5e-3  # on features that are computed once
 BUGS = (
     "temperature 100: every concept is relevant to every rule, and no gradient says otherwise",
@@ -58,7 +58,7 @@ def plan(mode, finetune, head, training, name):
     defaults, lr = dict(HEAD), CACHED_LR if not finetune else known.lr if known else 1e-4
     if paper:
         taken = known or BACKBONES["densenet169"]
-        defaults |= {"temperature": 100.0, "width": taken.width, "hidden": taken.hidden, "dropout": taken.dropout}
+        defaults |= {"temperature": 100.0, "t_norm": "godel", "width": taken.width, "hidden": taken.hidden, "dropout": taken.dropout}
         lr = lr if not finetune else taken.lr
         notes += ["mode=paper, as the published code: " + "; ".join(BUGS)]
         if not known:
