@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "diff": {"finished", "report"},
     "gate": {*LOW, "evidence", "evaluation"},
     "compare": {*LOW, "evaluation"},
-    "micn": set(LOW),
+    "micn": {*LOW, "evaluation"},
     "tracking": {"errors", "offline", "files", "report"},
     "manifest": {"errors", "text_files"},
     "assets": {"manifest", "download", "files", "errors"},

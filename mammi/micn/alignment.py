@@ -28,7 +28,7 @@ def region(values, share=TOP):
 
 
 def mass(saliency, where):
-    """Share of ``saliency`` (H, W), at least 0, that lies in ``where``; NaN of nothing. By chance: the share of pixels."""
+    """Share of ``saliency`` (H, W), at least 0, that lies in ``where``; NaN of nothing."""
     total = saliency.sum()
     return float(saliency[where].sum() / total) if total > 0 else float("nan")
 

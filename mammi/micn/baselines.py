@@ -83,7 +83,7 @@ def _sparse(x, y, seed):
 
 
 def random_scores(rows, n, seed):
-    """{part: (P, n)} products of ``rows`` {part: (P, D)} with ``n`` random unit directions: concepts without a meaning."""
+    """{part: (P, n)} products of ``rows`` {part: (P, D)} with ``n`` random unit directions."""
     some = next(iter(rows.values()))
     directions = np.random.default_rng(seed).standard_normal((some.shape[1], n)).astype(np.float32)
     directions /= np.linalg.norm(directions, axis=0)

@@ -7,7 +7,7 @@ import numpy as np
 from mammi.errors import BadInput, near, number
 from mammi.image_text import prompts
 
-RULES = {"fixed": None, "quantile": .7, "otsu": None, "zscore": 0.0, "adaptive": .93}  # and the number that goes with it
+RULES = {"fixed": None, "quantile": .7, "otsu": None, "zscore": 0.0, "adaptive": .93}  # with its number
 LEAK = .95  # correlation with a class from which on a concept label counts as the class label
 
 

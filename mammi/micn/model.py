@@ -100,8 +100,9 @@ class MedMICN(nn.Module):
         concepts = torch.sigmoid(logits)
         known = (embeddings.detach(), concepts.detach()) if self.detach else (embeddings, concepts)
         reasoning = self.reasoner(*known)
-        scores = reasoning.truth if self.fusion is None else self.fusion(torch.cat([features, embeddings.flatten(1)], 1))
-        return Output(scores, logits, concepts, reasoning)
+        if self.fusion is None:
+            return Output(reasoning.truth, logits, concepts, reasoning)
+        return Output(self.fusion(torch.cat([features, embeddings.flatten(1)], 1)), logits, concepts, reasoning)
 
 
 def losses(output, y, labels, paper=False, fusion=True, lambda1=.1, lambda2=.1):

@@ -58,14 +58,15 @@ def plan(mode, finetune, head, training, name):
     defaults, lr = dict(HEAD), CACHED_LR if not finetune else known.lr if known else 1e-4
     if paper:
         taken = known or BACKBONES["densenet169"]
-        defaults |= {"temperature": 100.0, "t_norm": "godel", "width": taken.width, "hidden": taken.hidden, "dropout": taken.dropout}
+        defaults |= {"temperature": 100.0, "t_norm": "godel", "width": taken.width,
+                     "hidden": taken.hidden, "dropout": taken.dropout}
         lr = lr if not finetune else taken.lr
         notes += ["mode=paper, as the published code: " + "; ".join(BUGS)]
         if not known:
             notes.append(f"nothing is published for {name}: widths and rate are those of DenseNet169")
         if not finetune:
-            notes.append("the published backbones are trained with the head; here the features are fixed, and the rate is "
-                         f"{lr:g} (task.finetune=true: as published)")
+            notes.append("the published backbones are trained with the head; here the features are fixed, and the rate "
+                         f"is {lr:g} (task.finetune=true: as published)")
     options = defaults | {key: value for key, value in (head or {}).items() if value is not None}
     recipe = Recipe(lr=lr, patience=None if paper else 10, shuffle=not paper, eval=not paper)
     given = {key: value for key, value in (training or {}).items() if value is not None}

@@ -57,8 +57,8 @@ def holds(rule, labels):
 def global_rules(rules, y, labels, classes, words):
     """DataFrame of the different rules of all images, the most frequent of a class first.
 
-    images     whose own rule it is; ``share`` of the images with a rule of that class; ``right``: share of them that are
-               of the class
+    images     whose own rule it is; ``share`` of the images with a rule of that class; ``right``: share of them that
+               are of the class
     fulfilled  images whose concept ``labels`` (P, N) fulfil it; ``right_by_labels``: share of them of the class
     """
     import pandas as pd

@@ -57,7 +57,8 @@ class MedMNIST(ProbingSet):
         self.ids = self.patients = tuple(f"{s}-{i:05d}" for s, i in zip(self.splits, numbers))
         self.label_names = tuple(c for c in classes if c is not None)
         self.labels = np.array([[classes[v] == c for c in self.label_names] for v in values], np.float32)
-        self.notes = (*_about(sizes, official, arrays), *([f"{twice} images are there twice and count once"] * (twice > 0)))
+        repeated = [f"{twice} images are there twice and count once"] if twice else []
+        self.notes = (*_about(sizes, official, arrays), *repeated)
 
     def load(self, indices, masks=False):
         indices = [int(i) for i in indices]

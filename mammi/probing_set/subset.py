@@ -35,8 +35,8 @@ def divided(images, names):
     there = sorted(set(images.splits) - {""})
     for name in names:
         if name not in there:
-            raise BadInput(f"{images.name} has no split {name!r} (there are: {', '.join(there) or 'none'}). Give all of "
-                           "its splits (probing_set.split=null), or sets of their own (probing_set@task.train=..., "
+            raise BadInput(f"{images.name} has no split {name!r} (there are: {', '.join(there) or 'none'}). Give all "
+                           "of its splits (probing_set.split=null), or sets of their own (probing_set@task.train=..., "
                            "probing_set@task.val=...)")
     splits = np.asarray(images.splits)
     return {name: Subset(images, np.flatnonzero(splits == name), f"{images.name} ({name})") for name in names}

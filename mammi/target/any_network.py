@@ -91,6 +91,14 @@ def checkpoint(weights):
     return weights
 
 
+def needed(weights, file, where):
+    """:func:`checkpoint` of a network that is meant with its published weights alone: ``file``, to be had ``where``."""
+    if weights is None:
+        raise MissingAsset(f"this target needs its published weights, {file} ({where}): give paths.target_weights=FILE."
+                           " With random ones: target.weights=null of target=torchvision or target=timm")
+    return checkpoint(weights)
+
+
 def class_names(classes):
     """Names out of a list or a text file of one a line; None for None."""
     if classes is None:

@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 
-from mammi.errors import number
+from mammi.errors import BadInput, number
 from mammi.evidence import Evidence
 from mammi.micn.published import plan
 from mammi.micn.rules import global_rules, local_rules
@@ -42,7 +42,7 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     layer              None: ``penultimate``, with mode=paper ``final`` of a backbone with ImageNet's 1000 outputs
     explained, shown   test images whose saliency is measured, and drawn
     """
-    for name, value, low in (("seeds", seeds, 1), ("explained", explained, 1), ("shown", shown, 1)):
+    for name, value, low in (("seeds", seeds, 1), ("explained", explained, 0), ("shown", shown, 0)):
         number(f"task.{name}", value, low, whole=True)
     for name, value in (("lambda1", lambda1), ("lambda2", lambda2)):
         number(f"task.{name}", value, 0)
@@ -50,18 +50,24 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     paper = mode == "paper"
     target = copy.copy(target)
     target.layer, target.activation = layer or backbone_layer(target, paper), "logit"
-    target.tap(target.layer)
+    one = target.read(probing_set.load([0]), [target.layer], maps=True)[target.layer]
+    if explained and explainer.maps and one.maps is None:
+        raise BadInput(f"explainer={explainer.name} needs maps, and {target.layer} of {target.name} has none. Next: "
+                       "task.layer=..., one that has some (task=layers lists them), another explainer, or "
+                       "task.explained=0 for no saliency")
     sets, classes = three_sets(train, val, probing_set, classes, shared_patients)
     words, source = chosen_words(concept_set, cache, words, run, experts, sets["train"])
     if fit:
-        check_apart(fit["train"], probing_set, ("dissector's training set", "test set"), ("task.fit.train", "probing_set"))
-        out.json("dissector_card.json", fitted_dissector(dissector, fit["train"], fit["val"], fit["options"], cache, seed,
-                                                         out))
+        check_apart(fit["train"], sets["test"].images, ("dissector's training set", "test set"),
+                    ("task.fit.train", "probing_set"))
+        card = fitted_dissector(dissector, fit["train"], fit["val"], fit["options"], cache, seed, out)
+        out.json("dissector_card.json", card)
         notes.append(f"the dissector was fitted on {fit['train'].name}, {len(fit['train'])} images")
 
     y = {part: split.y for part, split in sets.items()}
-    evidence = {part: Evidence(target, split.images, Concepts("words", tuple(words), source=source), dissector, selection,
-                               cache, batch_size) for part, split in sets.items()}
+    concepts = Concepts("words", tuple(words), source=source)
+    evidence = {part: Evidence(target, split.images, concepts, dissector, selection, cache, batch_size)
+                for part, split in sets.items()}
     found = concept_labels(evidence, words, source, threshold, threshold_value, experts, experts_image, y, classes,
                            on_leak)
     features = {part: np.asarray(one.read([target.layer])[target.layer]) for part, one in evidence.items()}
@@ -80,7 +86,7 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     table, facts = table_of_models(scores, about, test.y, test.images.patients, seed)
     facts |= facts_of(ours, rules, test.y, found, test.images.patients, seed)
 
-    images = explanations(evidence["test"], ours[0], rules[0], found.words, explainer, explained)
+    images = explanations(evidence["test"], ours[0], rules[0], found.words, explainer, explained) if explained else []
     facts |= alignment(images, test.images.patients, seed)
     neurons = words_of_run(run, target, target.layer) if run is not None else first_words(method(evidence["train"]))
     activations = {part: np.asarray(evidence[part].read([target.layer])[target.layer]) for part in ("train", "test")}
@@ -102,10 +108,12 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
         test, ours[0], rules[0], classes, found.words)))
     for n, one in enumerate(images[:shown]):
         draw([one], test, ours[0], rules[0], classes, found.words, explainer.name, out.file(f"alignment/{n}.png"))
-    draw(images[:shown], test, ours[0], rules[0], classes, found.words, explainer.name, out.file("alignment.png"))
+    if images[:shown]:
+        draw(images[:shown], test, ours[0], rules[0], classes, found.words, explainer.name, out.file("alignment.png"))
     notes += [*found.notes, *(f"{part}: {(split.y == j).sum()} {name}" for part, split in sets.items()
                               for j, name in enumerate(classes)),
-              *warnings(target, test.images), *dict.fromkeys(note for split in sets.values() for note in split.images.notes),
+              *warnings(target, test.images),
+              *dict.fromkeys(note for split in sets.values() for note in split.images.notes),
               *target.notes, *dissector.notes]
     names = {"target": target.name, "probing_set": test.images.name, "dissector": dissector.name, "layer": target.layer}
     out.about(names=names, synthetic=test.images.synthetic, classes=classes, concepts=found.words, leaks=found.leaks,
@@ -116,8 +124,9 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
 
 
 def backbone_layer(target, paper):
-    """``penultimate``; as published the outputs for ImageNet's classes, where the backbone has those."""
-    return "final" if paper and len(target.neurons("final")) == 1000 else "penultimate"
+    """``penultimate``, ``final`` of a backbone without a head; as published the outputs for ImageNet's classes."""
+    has = "penultimate" in target.taps
+    return "final" if not has or paper and len(target.neurons("final")) == 1000 else "penultimate"
 
 
 def first_words(annotations):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mammi.errors import BadInput, MissingAsset, near
+from mammi.evaluation.ranking import ENOUGH
 from mammi.micn import labels as aligning
 from mammi.micn.classes import check_examples, classes_of
 from mammi.overlap import check_apart
@@ -47,8 +48,8 @@ class Labels(NamedTuple):
         out = [f"concepts: {self.source}"]
         if self.dropped:
             out.append("dropped concepts: " + "; ".join(f"{word} ({why})" for word, why in self.dropped.items()))
-        out += [f"the label of the concept {word} is (nearly) that of the class {name} (correlation {phi:+.2f}): what is "
-                "predicted and explained with it says little" for word, (name, phi) in self.leaks.items()]
+        out += [f"the label of the concept {word} is (nearly) that of the class {name} (correlation {phi:+.2f}): what "
+                "is predicted and explained with it says little" for word, (name, phi) in self.leaks.items()]
         return out
 
 
@@ -62,8 +63,8 @@ def three_sets(train, val, test, wanted, shared="error"):
     if shared not in ("error", "note"):
         raise BadInput(f"task.shared_patients={shared}: expected error or note")
     if (train is None) != (val is None):
-        raise BadInput("give both probing_set@task.train and probing_set@task.val, or neither: then all three are splits "
-                       "of probing_set")
+        raise BadInput("give both probing_set@task.train and probing_set@task.val, or neither: then all three are "
+                       "splits of probing_set")
     sets = divided(test, PARTS) if train is None else dict(zip(PARTS, (train, val, test)))
     option = {"train": "probing_set@task.train", "val": "probing_set@task.val", "test": "probing_set"}
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
@@ -83,9 +84,11 @@ def three_sets(train, val, test, wanted, shared="error"):
         else:
             _, y = classes_of(images.labels, images.label_names, wanted)
         check_examples(y[y >= 0], names, part, option[part])
+        few = [f"{n} of {name}" for j, name in enumerate(names) if (n := int((y == j).sum())) < ENOUGH]
         left = (y < 0).sum()
         note = (f"{part}: {left} of {len(y)} images of {images.name} are in none or in several of the classes and are "
                 "left out",) if left else ()
+        note += (f"{part}: too few images to tell much of a class: {', '.join(few)}",) if few else ()
         out[part] = Split(Subset(images, np.flatnonzero(y >= 0), images.name, note), y[y >= 0])
     return out, names
 
@@ -129,8 +132,8 @@ def words_of_run(run, target=None, layer=None):
     if target is not None:
         names = json.loads(read_text(folder / "run.json")).get("names", {})
         if (names.get("target"), names.get("layer")) != (target.name, layer):
-            raise BadInput(f"task.run={run} annotated {names.get('layer')} of {names.get('target')}, but the backbone here "
-                           f"is {layer} of {target.name}: annotate that, or leave task.run out")
+            raise BadInput(f"task.run={run} annotated {names.get('layer')} of {names.get('target')}, but the backbone "
+                           f"here is {layer} of {target.name}: annotate that, or leave task.run out")
     return {int(row["neuron"]): row["concept"] for row in rows if row["rank"] == "1"}
 
 
@@ -145,8 +148,8 @@ def concept_labels(evidence, words, source, threshold, value, experts, experts_i
     if on_leak not in ON_LEAK:
         raise BadInput(f"task.on_leak={on_leak}: {near(str(on_leak), ON_LEAK)}")
     if len(words) > len(y["train"]):
-        raise BadInput(f"{len(words)} concepts for {len(y['train'])} training images: a bottleneck needs fewer concepts "
-                       "than images. Next: a short list, task.words=[...] or another concept_set")
+        raise BadInput(f"{len(words)} concepts for {len(y['train'])} training images: a bottleneck needs fewer "
+                       "concepts than images. Next: a short list, task.words=[...] or another concept_set")
     rows = tau = None
     if experts is None:
         found = {part: aligning.patch_rows(one) for part, one in evidence.items()}
@@ -156,8 +159,8 @@ def concept_labels(evidence, words, source, threshold, value, experts, experts_i
         tau = aligning.thresholds(scores["train"], threshold, value)
         labels = {part: (s > tau).astype(np.float32) for part, s in scores.items()}
         number = aligning.RULES[threshold] if value is None else value
-        source += f"; labelled by {evidence['train'].dissector.name}, cosines of {of}, threshold {threshold}" \
-                  + f" {number:g}" * (number is not None)
+        source += f"; labelled by {evidence['train'].dissector.name}, cosines of {of}, threshold {threshold}"
+        source += "" if number is None else f" {number:g}"
     else:
         labels = {part: _experts(one.images, words, experts, experts_image) for part, one in evidence.items()}
         scores = labels

@@ -1,4 +1,4 @@
-"""Numbers of a finished Med-MICN: prediction, concepts, rules, their agreement; and MAMMI's neurons as a cross-check."""
+"""Numbers of a finished Med-MICN: prediction, concepts, rules, how they agree; MAMMI's neurons as a cross-check."""
 import numpy as np
 import pandas as pd
 
@@ -27,7 +27,8 @@ def table_of_models(scores, about, y, patients, seed):
     found = {model: resampled(own, y, patients, seed) for model, own in scores.items()}
     rows = []
     for model, one in found.items():
-        less = {} if model == OURS else {f"{key}_less_ours": value for key, value in difference(one, found[OURS]).items()}
+        less = {} if model == OURS else difference(one, found[OURS])
+        less = {f"{key}_less_ours": value for key, value in less.items()}
         rows.append({"model": model, "what": about.get(model, ""), "seeds": len(scores[model]), **summary(one), **less})
     facts = summary(found[OURS])
     if BLACK_BOX in found:
@@ -105,7 +106,8 @@ def concept_table(found, ours, neurons, activations):
                "share_train": float(np.nanmean(found.labels["train"][:, i])), "share_test": float(there.mean()),
                "accuracy": float(((concepts[known, i] > .5) == there).mean()),
                "auroc": auroc(concepts[known, i], there) if judged else None, "spearman": ranks[i],
-               "neurons": len(own), "auroc_neurons": None, "spearman_neurons": None, "leak": "", "leak_correlation": None}
+               "neurons": len(own), "auroc_neurons": None, "spearman_neurons": None, "leak": "",
+               "leak_correlation": None}
         if own:
             z = ((np.asarray(activations["test"])[:, own] - mean[own]) / sd[own]).mean(1)
             row["spearman_neurons"] = rank_correlations(z[:, None], concepts[:, [i]])[0]

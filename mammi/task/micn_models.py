@@ -69,19 +69,19 @@ class Problem:
         self.target.module.requires_grad_(True)
         return EndToEnd(self.target, self.layer, head)
 
-    def train(self, create, loss, scores, seed, what):
+    def train(self, create, loss, judged, scores, seed, what):
         """(module in its best epoch, seconds, epochs); ``create`` () -> head, ``loss`` (output, y, labels) -> scalar.
 
-        Best by the loss on the validation images; as published by exact matches of ``scores`` of outputs on the test
-        images.
+        Best by the loss ``judged`` on the validation images; as published by exact matches of ``scores`` of outputs on
+        the test images.
         """
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             module = self.module(create())
         begun = time.perf_counter()
 
-        def value(part, at):
-            return loss(module(self.inputs[part][at]), self.y[part][at], self.labels[part][at])
+        def value(part, at, of=loss):
+            return of(module(self.inputs[part][at]), self.y[part][at], self.labels[part][at])
 
         def judge():
             if self.paper:
@@ -90,7 +90,7 @@ class Problem:
             n, total = len(self.y["val"]), 0.0
             with torch.no_grad():
                 for at in np.split(np.arange(n), range(self.block, n, self.block)):
-                    total += value("val", at).item() * len(at)
+                    total += value("val", at, judged).item() * len(at)
             return total / n
 
         history = fit(module, lambda at: value("train", at), judge, len(self.y["train"]), self.recipe, seed, what)
@@ -103,8 +103,11 @@ class Problem:
         def loss(output, y, labels):
             return losses(output, y, labels, self.paper, fusion, *self.lambdas)["total"]
 
+        def judged(output, y, labels):  # unweighted: else rules are left half learned
+            return losses(output, y, labels, self.paper, fusion, 1, 1)["total"]
+
         module, seconds, epochs = self.train(
-            lambda: MedMICN(d, n, self.classes, fusion=fusion, **self.options), loss,
+            lambda: MedMICN(d, n, self.classes, fusion=fusion, **self.options), loss, judged,
             lambda o: o.scores.sigmoid() if fusion else o.scores, seed, f"{OURS if fusion else 'DCR'}, seed {seed}")
         scores, concepts, *reasoning = predict(module, self.inputs["test"], len(self.y["test"]), lambda o: (
             o.scores.softmax(1) if fusion and not self.paper else o.scores.sigmoid() if fusion else o.scores,
@@ -113,9 +116,11 @@ class Problem:
 
     def black_box(self, seed):
         """(P, J) probabilities of the backbone with a linear head."""
-        module, *_ = self.train(lambda: BlackBox(self.features["train"].shape[1], self.classes),
-                                lambda output, y, _: cross_entropy(output, y), lambda o: o.softmax(1), seed,
-                                f"black box, seed {seed}")
+        def loss(output, y, _):
+            return cross_entropy(output, y)
+
+        module, *_ = self.train(lambda: BlackBox(self.features["train"].shape[1], self.classes), loss, loss,
+                                lambda o: o.softmax(1), seed, f"black box, seed {seed}")
         return predict(module, self.inputs["test"], len(self.y["test"]), lambda o: (o.softmax(1),), self.block)[0]
 
     def bottleneck(self, scores, seed, keep_all=False):

@@ -11,10 +11,12 @@ HEADINGS = {"accuracy": "accuracy", "macro_f1": "macro F1", "auroc": "AUROC"}
 FACTS = {"concept_accuracy": "concept accuracy", "concept_accuracy_majority": "  of saying the most frequent",
          "concept_spearman": "concepts, rank correlation with label scores", "rule_fidelity": "rules predict the same",
          "rule_accuracy": "rules are right", "rule_coverage": "images with a rule", "rule_length": "literals of a rule",
-         "rules_right_by_labels": "rules are right where labels fulfil them", "sign_agreement": "sign of a literal is the label",
+         "rules_right_by_labels": "rules are right where labels fulfil them",
+         "sign_agreement": "sign of a literal is the label",
          "relevance": "mean relevance", "saliency_mass": "concept's saliency in its heat map (chance .20)",
          "saliency_mass_other": "  in another concept's", "saliency_iou": "overlap of both (chance .11)",
-         "class_saliency_mass": "class's saliency in the heat map", "neurons_auroc": "MAMMI's neurons rank the labels, AUROC",
+         "class_saliency_mass": "class's saliency in the heat map",
+         "neurons_auroc": "MAMMI's neurons rank the labels, AUROC",
          "concepts_auroc": "the concept bottleneck does"}
 MOST, WIDTH = 14, 38  # concepts of a picture; characters of a line of a rule
 
@@ -38,7 +40,8 @@ def draw(images, split, trained, rules, classes, words, explainer, path):
         pixels = np.asarray(picture)
         grey = {"cmap": "gray"} if pixels.ndim == 2 else {}
         row[0].imshow(pixels, **grey)
-        row[0].set_title(f"{classes[split.y[p]]}\npredicted {classes[said]} ({trained.scores[p, said]:.2f})", fontsize=8)
+        told = f"predicted {classes[said]} ({trained.scores[p, said]:.2f})"
+        row[0].set_title(f"{classes[split.y[p]]}\n{told}", fontsize=8)
         row[1].imshow(pixels, **grey)
         left, top, right, bottom = one.box
         row[1].imshow(one.of_class, cmap="inferno", alpha=.5, extent=(left - .5, right - .5, bottom - .5, top - .5))
@@ -75,8 +78,9 @@ def summarise(names, table, facts, rules, notes, synthetic, folder):
     from rich.table import Table
 
     console = Console()
-    models = Table(box=None, header_style="bold", title=f"{names['target']} / {names['layer']}, {names['probing_set']}: "
-                   f"{facts['images_test']} images, {facts['seeds']} seeds", title_justify="left")
+    title = (f"{names['target']} / {names['layer']}, {names['probing_set']}: {facts['images_test']} images, "
+             f"{facts['seeds']} seeds")
+    models = Table(box=None, header_style="bold", title=title, title_justify="left")
     for column in ("model", *HEADINGS.values()):
         models.add_column(column, justify="left" if column == "model" else "right")
     for row in table.to_dict("records"):

@@ -81,7 +81,7 @@ def study(target, twin, dissector, train, val, probing_set, concept_set, selecti
 
 
 def fitted_dissector(dissector, train, val, options, cache, seed, out):
-    """Fit ``dissector`` with ``options`` of ``fit_dissector``, or fill in what an earlier run fitted; returns its card."""
+    """Fit ``dissector`` with ``options`` of ``fit_dissector``, or take what an earlier run fitted; returns its card."""
     inputs = {"weights": dissector.fingerprint, "fit": options}
     path, card = _fitted(cache, "dissector", inputs, train, val, seed, out, lambda there: fit_dissector(
         dissector, train, val, there, seed=seed, **options))

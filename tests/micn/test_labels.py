@@ -35,8 +35,8 @@ def test_thresholds_against_plain_ways():
 def test_otsu_against_every_cut():
     for values in (SCORES[:, 0], np.round(SCORES[:, 0], 1), np.r_[np.zeros(9), np.ones(3)]):
         cuts = sorted(set(values))[:-1]
-        between = [(values <= v).mean() * (values > v).mean() * (values[values <= v].mean() - values[values > v].mean()) ** 2
-                   for v in cuts]
+        sides = [(values[values <= v], values[values > v]) for v in cuts]
+        between = [len(a) * len(b) * (a.mean() - b.mean()) ** 2 for a, b in sides]
         assert otsu(values) == cuts[int(np.argmax(between))]
     assert otsu(np.ones(4)) == 1 and otsu(np.array([2.0])) == 2
 

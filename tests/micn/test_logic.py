@@ -81,11 +81,13 @@ def test_at_temperature_100_every_concept_is_relevant_and_no_gradient_comes_back
 def test_the_layer_gives_each_concept_and_class_a_role():
     layer = NeuralSymbolic(4, 3)
     said = layer(torch.randn(5, 7, 4), torch.rand(5, 7))
-    assert said.truth.shape == (5, 3) and said.relevance.shape == said.polarity.shape == said.agreement.shape == (5, 7, 3)
+    assert said.truth.shape == (5, 3)
+    assert said.relevance.shape == said.polarity.shape == said.agreement.shape == (5, 7, 3)
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("options, words", [({"t_norm": "goedel"}, "godel"), ({"temperature": -1}, "task.head.temperature"),
+@pytest.mark.parametrize("options, words", [({"t_norm": "goedel"}, "godel"),
+                                            ({"temperature": -1}, "task.head.temperature"),
                                             ({"temperature": "hot"}, "task.head.temperature")])
 def test_bad_options_teach(options, words):
     with pytest.raises(BadInput, match=words):

@@ -35,7 +35,8 @@ def test_against_sklearn_image_by_image(classes):
 
 
 def test_one_seed_has_no_deviation():
-    assert summary(resampled(np.eye(2)[[0, 1, 1, 0]][None], np.array([0, 1, 1, 0]), list("abcd"), 0, 5))["accuracy_sd"] is None
+    scores = np.eye(2)[[0, 1, 1, 0]][None]
+    assert summary(resampled(scores, np.array([0, 1, 1, 0]), list("abcd"), 0, 5))["accuracy_sd"] is None
 
 
 def test_an_exact_match_counts_none_and_both_as_wrong():

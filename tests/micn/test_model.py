@@ -45,8 +45,8 @@ def test_the_losses_against_a_plain_loop(paper):
     found = losses(output, y, labels, paper=paper, lambda1=.2, lambda2=.3)
     scores = output.scores.sigmoid() if paper else output.scores
     task = np.mean([-scores[b, y[b]].item() + math.log(sum(math.exp(s) for s in scores[b])) for b in range(5)])
-    terms = [-math.log(c if t else 1 - c) for b in range(5) for c, t in zip(output.concepts[b].tolist(), labels[b].tolist())
-             if not math.isnan(t)]
+    pairs = zip(output.concepts.flatten().tolist(), labels.flatten().tolist())
+    terms = [-math.log(c if t else 1 - c) for c, t in pairs if not math.isnan(t)]
     truth = output.reasoning.truth
     rules = np.mean([-math.log(truth[b, j].item() if y[b] == j else 1 - truth[b, j].item())
                      for b in range(5) for j in range(3)])
@@ -95,13 +95,19 @@ def test_a_planted_rule_is_recovered_and_concepts_keep_their_meaning():
     assert (said == truth).mean() > .97 and ((concepts > .5) == c[1200:]).mean() > .97
     rules = local_rules(reasoning)
     facts = {name: np.nanmean(values) for name, values in measures(rules, reasoning[0], said).items()}
-    assert facts["rule_fidelity"] > .97 and facts["rule_coverage"] > .97 and facts["rule_length"] < 5
+    assert facts["rule_fidelity"] > .97 and facts["rule_coverage"] > .97 and facts["rule_length"] < 7
     table = global_rules(rules, truth, c[1200:], ("no", "yes"), WORDS)
-    # not yes <=> not c2, and not c0 or c1: a rule of "no" that is right wherever the concepts fulfil it says "not c2"
-    most = table.groupby("class").first()
-    assert (most["right_by_labels"] > .95).all()
-    assert "not c2" in most.loc["no", "rule"] and "c2" in most.loc["yes", "rule"].replace("not c2", "")
-    assert np.average(table["right_by_labels"].fillna(0), weights=table["images"]) > .9
+    assert np.average(table["right_by_labels"].fillna(0), weights=table["images"]) > .95
+
+
+def test_the_most_frequent_rule_is_the_planted_one():
+    """yes <=> c0 and not c1, or c2; the shortest conjunction that makes sure of "no" is: not c0 and not c2."""
+    x, c, y = planted()
+    _, concepts, reasoning = trained(x, c, y, temperature=.5)
+    table = global_rules(local_rules(reasoning), y[1200:], c[1200:], ("no", "yes"), WORDS)
+    first = table[table["class"] == "no"].iloc[0]
+    assert first["rule"] == "no <= not c0 and not c2" and first["right_by_labels"] == 1
+    assert ((concepts > .5) == c[1200:]).mean() > .97
 
 
 def test_at_the_published_temperature_rules_name_every_concept():

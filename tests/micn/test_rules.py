@@ -39,7 +39,8 @@ def test_global_rules_count_minterms():
     table = global_rules([[a], [a._replace(truth=.5)], [b], []], np.array([1, 0, 1, 1]), labels, CLASSES, WORDS)
     assert table["rule"].tolist() == ["effusion <= blunted angle and not clear", "effusion <= blunted angle"]
     first = table.iloc[0]
-    assert (first["images"], first["right"], first["fulfilled"]) == (2, .5, 3) and first["share"] == pytest.approx(2 / 3)
+    assert (first["images"], first["right"], first["fulfilled"]) == (2, .5, 3)
+    assert first["share"] == pytest.approx(2 / 3)
     assert first["truth"] == pytest.approx(.7) and first["right_by_labels"] == pytest.approx(2 / 3)
     assert global_rules([[]], np.array([0]), labels[:1], CLASSES, WORDS).empty
 
