@@ -1,4 +1,6 @@
 """A data set of MedMNIST: small images in one .npz file, with the official splits or whatever a copy has of them."""
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ from mammi.probing_set.base import ProbingSet, spread
 from mammi.types import Batch
 
 SPLITS = ("train", "val", "test")
-BROKEN = (OSError, ValueError, KeyError, EOFError, NotImplementedError)  # zipfile's and NumPy's on what is no archive
+# What zipfile and NumPy raise on what is cut, or no archive of plain arrays.
+BROKEN = (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, EOFError, NotImplementedError)
 
 
 class MedMNIST(ProbingSet):

@@ -3,6 +3,7 @@ import numpy as np
 
 from mammi.errors import BadInput
 from mammi.probing_set.base import ProbingSet
+from mammi.probing_set.splits import by_share
 
 
 class Subset(ProbingSet):
@@ -27,16 +28,24 @@ class Subset(ProbingSet):
         return self._whole.load(self._positions[np.asarray(indices, int)], masks)
 
 
-def divided(images, names):
+def divided(images, names=("train", "val", "test"), share=.1):
     """{name: :class:`Subset`} of ``images`` by their splits; ``names`` are those wanted.
 
-    Raises :class:`BadInput` where the set has no splits, or none of a name.
+    Without a split ``val`` the patients for it are drawn, this ``share`` of those of ``train``. Raises
+    :class:`BadInput` where the set has no splits, or none of a name.
     """
-    there = sorted(set(images.splits) - {""})
+    there, notes = sorted(set(images.splits) - {""}), {}
+    if "val" in names and "val" not in there and "train" in there:
+        drawn = by_share(images.patients, {"train": 1 - share, "val": share}, 0)
+        images = Subset(images, range(len(images)))
+        images.splits = tuple(new if old == "train" else old for old, new in zip(images.splits, drawn))
+        notes["val"] = (f"val: {images.name} has no such split, {share:.0%} of the patients of train are it",)
+        there = sorted(set(images.splits) - {""})
     for name in names:
         if name not in there:
             raise BadInput(f"{images.name} has no split {name!r} (there are: {', '.join(there) or 'none'}). Give all "
                            "of its splits (probing_set.split=null), or sets of their own (probing_set@task.train=..., "
                            "probing_set@task.val=...)")
     splits = np.asarray(images.splits)
-    return {name: Subset(images, np.flatnonzero(splits == name), f"{images.name} ({name})") for name in names}
+    return {name: Subset(images, np.flatnonzero(splits == name), f"{images.name} ({name})", notes.get(name, ()))
+            for name in names}

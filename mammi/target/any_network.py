@@ -91,11 +91,17 @@ def checkpoint(weights):
     return weights
 
 
-def needed(weights, file, where):
-    """:func:`checkpoint` of a network that is meant with its published weights alone: ``file``, to be had ``where``."""
+def needed(weights, files, where):
+    """The file of a network that is meant with its published weights alone: ``weights``, or one of ``files`` in it.
+
+    where  they are to be had, for the :class:`MissingAsset` without them
+    """
+    if weights is not None and (folder := Path(weights).expanduser()).is_dir():
+        weights = next((folder / name for name in files if (folder / name).is_file()), None)
     if weights is None:
-        raise MissingAsset(f"this target needs its published weights, {file} ({where}): give paths.target_weights=FILE."
-                           " With random ones: target.weights=null of target=torchvision or target=timm")
+        raise MissingAsset(f"this target needs its published weights, {' or '.join(files)} ({where}): give "
+                           "paths.target_weights=FILE, or a folder that holds it. With random ones: target=torchvision "
+                           "or target=timm, and target.weights=null")
     return checkpoint(weights)
 
 

@@ -46,7 +46,7 @@ class TimmModel(AnyNetwork):
 
 def published(model, weights, **options):
     """:class:`TimmModel` with the weights that the tag of ``model`` names; never random ones."""
-    return TimmModel(model, needed(weights, "model.safetensors", f"timm/{model} of the Hugging Face hub"), **options)
+    return TimmModel(model, needed(weights, ["model.safetensors"], f"timm/{model} of the Hugging Face hub"), **options)
 
 
 def _check_name(timm, model):

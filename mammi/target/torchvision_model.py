@@ -50,9 +50,9 @@ def imagenet(model, weights, **options):
     """:class:`TorchvisionModel` with its ImageNet weights, as torchvision publishes them; never random ones."""
     from torchvision import models
 
-    default = models.get_model_weights(model).DEFAULT
-    there = default.url.rpartition("/")[0]
-    return TorchvisionModel(model, needed(weights, _file(default), f"{there}, or an older one of there"), **options)
+    known = list(models.get_model_weights(model))
+    there = known[0].url.rpartition("/")[0]
+    return TorchvisionModel(model, needed(weights, [_file(one) for one in known], there), **options)
 
 
 def _published(known, weights):

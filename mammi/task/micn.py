@@ -116,7 +116,7 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
               *dict.fromkeys(note for split in sets.values() for note in split.images.notes),
               *target.notes, *dissector.notes]
     names = {"target": target.name, "probing_set": test.images.name, "dissector": dissector.name, "layer": target.layer}
-    out.about(names=names, synthetic=test.images.synthetic, classes=classes, concepts=found.words, leaks=found.leaks,
+    out.about(names=names, synthetic=test.images.synthetic, classes=classes, words=found.words, leaks=found.leaks,
               dropped=found.dropped, notes=notes, mode=mode, finetune=finetune, head=options, training=recipe._asdict())
     out.json("metrics.json", facts)
     summarise(names, table, facts, whole, notes, test.images.synthetic, out.path)

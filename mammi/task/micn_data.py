@@ -65,7 +65,7 @@ def three_sets(train, val, test, wanted, shared="error"):
     if (train is None) != (val is None):
         raise BadInput("give both probing_set@task.train and probing_set@task.val, or neither: then all three are "
                        "splits of probing_set")
-    sets = divided(test, PARTS) if train is None else dict(zip(PARTS, (train, val, test)))
+    sets = divided(test) if train is None else dict(zip(PARTS, (train, val, test)))
     option = {"train": "probing_set@task.train", "val": "probing_set@task.val", "test": "probing_set"}
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         try:

@@ -6,7 +6,8 @@ config    numbers and booleans, few texts (:mod:`mammi.tracking.config`), the ch
           and words; no path, no pattern, no list
 summary   the numbers of metrics.json
 neurons   the columns of neurons.csv in :data:`COLUMNS`, which say nothing of single images
-files     annotations.csv (words and scores), the same columns of neurons.csv, the same numbers as metrics.json
+files     annotations.csv (words and scores), of Med-MICN the tables in :data:`MICN`, the same columns of
+          neurons.csv, the same numbers as metrics.json
 pictures  those of :data:`PICTURES`, which show curves and bars
 
 ``images=True`` adds all pictures, all of neurons.csv, contributions.csv, images.csv and the run's notes. What hangs on
@@ -24,6 +25,10 @@ from mammi.files import digest
 from mammi.report import NO_EFFECT, read
 from mammi.tracking.config import composed, is_number, nested, plain, read_yaml, sendable
 
+MICN = {"models.csv": re.compile("model|what|seeds|(accuracy|macro_f1|auroc)(_[a-z]+)*"),
+        "concepts.csv": re.compile("concept|share_(train|test)|accuracy|auroc|spearman|neurons|auroc_neurons|"
+                                   "spearman_neurons|leak|leak_correlation"),
+        "rules_global.csv": re.compile("class|rule|length|images|share|right|truth|fulfilled|right_by_labels")}
 PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png")
 WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv")
 WORDS = ("neuron", "name", "rank", "concept", "score")
@@ -34,7 +39,7 @@ NAME_LENGTH = 120
 
 class Record(NamedTuple):
     """All of one run that leaves the machine. ``files`` {name: bytes}, ``pictures`` {name: path}, ``table`` (columns,
-    rows) of the neurons or None; ``key`` is the same whenever the same run is mirrored."""
+    rows) of the neurons, of Med-MICN of the models, or None; ``key`` is the same whenever the same run is mirrored."""
 
     folder: Path
     key: str
@@ -73,6 +78,11 @@ def _record(run, images):
     if (folder / "neurons.csv").is_file():
         table = _columns(folder / "neurons.csv", (lambda _: True) if images else COLUMNS.fullmatch)
         files["neurons.csv"] = _csv(*table)
+    for name, columns in MICN.items() if str(choices.get("task")) == "micn" else ():
+        if (folder / name).is_file():
+            found = _columns(folder / name, columns.fullmatch)
+            files[name] = _csv(*found)
+            table = found if name == "models.csv" else table
     if images:
         files |= {name: (folder / name).read_bytes() for name in WITH_IMAGES if (folder / name).is_file()}
     shown = sorted(folder.glob("*.png")) if images else [folder / name for name in PICTURES]

@@ -80,7 +80,8 @@ def _send(wandb, record, project, entity, mode, group, tags, artifact):
         run.summary.update(record.summary)
         logged = {f"pictures/{name}": wandb.Image(str(path)) for name, path in record.pictures.items()}
         if record.table:
-            logged["neurons"] = wandb.Table(columns=record.table[0], data=record.table[1])
+            name = "models" if record.job_type == "micn" else "neurons"
+            logged[name] = wandb.Table(columns=record.table[0], data=record.table[1])
         if logged:
             run.log(logged)
         if artifact:

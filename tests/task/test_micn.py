@@ -53,6 +53,7 @@ class Grey:
     crop, mean = SIDE, (0,)
 
     def __call__(self, image):
+        image = image if image.size == (SIDE, SIDE) else image.resize((SIDE, SIDE))
         return torch.from_numpy(np.array(image, np.float32))[None] / 255
 
     def __repr__(self):
@@ -206,7 +207,7 @@ def test_a_constant_concept_is_dropped_and_said(tmp_path):
     images.labels[:, 1] = 1
     _, facts = run(tmp_path, images, experts="images", baselines=False, explained=0)
     about = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["dropped"] == 1 and facts["concepts"] == 2 and about["concepts"] == ["upper left", "lower left"]
+    assert facts["dropped"] == 1 and facts["concepts"] == 2 and about["words"] == ["upper left", "lower left"]
     assert any("dropped concepts: upper right (the same in all training images)" in note for note in about["notes"])
 
 
