@@ -16,8 +16,7 @@ NAME = "micn_table"
 SETS = {"covid_ct": "COVID-CT", "ddi": "DDI", "kermany": "Chest X-Ray", "fitzpatrick17k": "Fitzpatrick17k"}
 BACKBONES = {"ResNet50": "resnet50_imagenet", "VGG19": "vgg19_imagenet", "DenseNet169": "densenet169_imagenet"}
 FIRST = next(iter(BACKBONES.values()))  # whose runs the rows without a backbone are taken from
-MODELS = {"Baseline": "black box: linear head", "Med-MICN": "Med-MICN",
-          "Label-free CBM": "label-free concept bottleneck", "DCR": "DCR: rules without fusion"}
+MODELS = {"Baseline": "black box", "Med-MICN": "Med-MICN", "Label-free CBM": "label-free CBM", "DCR": "DCR"}
 # From the fractions in the table: what was tested, and on how many images.
 TESTED = {"covid_ct": "118 test images, the official validation split; here the official test split",
           "ddi": "132 test images (a fifth; the published script takes 15 %); here a fifth by another draw",

@@ -13,6 +13,7 @@ from mammi.evidence import Evidence
 from mammi.micn.published import plan
 from mammi.micn.rules import global_rules, local_rules
 from mammi.overlap import check_apart, warnings
+from mammi.probing_set.base import spread
 from mammi.task.micn_data import chosen_words, concept_labels, three_sets, words_of_run
 from mammi.task.micn_explain import explanations, lines
 from mammi.task.micn_judge import alignment, concept_table, facts_of, table_of_models
@@ -106,11 +107,13 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     out.csv("rules_global.csv", whole)
     out.text("rules_local.jsonl", "".join(json.dumps(line) + "\n" for line in lines(
         test, ours[0], rules[0], classes, found.words)))
-    for n, one in enumerate(images[:shown]):
-        draw([one], test, ours[0], rules[0], classes, found.words, explainer.name, out.file(f"alignment/{n}.png"))
-    if images[:shown]:
-        draw(images[:shown], test, ours[0], rules[0], classes, found.words, explainer.name, out.file("alignment.png"))
-    notes += [*found.notes, *(f"{part}: {(split.y == j).sum()} {name}" for part, split in sets.items()
+    drawn = [images[i] for i in spread(len(images), shown)] if images and shown else []
+    for n, some in enumerate([drawn, *([one] for one in drawn)] if drawn else []):
+        name = f"alignment/{n - 1}.png" if n else "alignment.png"
+        draw(some, test, ours[0], rules[0], classes, found.words, explainer.name, out.file(name))
+    circle = ["concept labels and the words of MAMMI's neurons come from the same dissector: that they agree is no proof "
+              "that either is right"] if found.rows else []
+    notes += [*found.notes, *circle, *(f"{part}: {(split.y == j).sum()} {name}" for part, split in sets.items()
                               for j, name in enumerate(classes)),
               *warnings(target, test.images),
               *dict.fromkeys(note for split in sets.values() for note in split.images.notes),

@@ -13,9 +13,8 @@ from mammi.micn.model import BlackBox, MedMICN, losses
 from mammi.micn.train import BLOCK, EndToEnd, fit, predict
 from mammi.task.fitting import Inputs
 
-OURS, RULES = "Med-MICN", "Med-MICN, its rules alone"
-BLACK_BOX, DCR = "black box: linear head", "DCR: rules without fusion"
-FREE, RANDOM = "label-free concept bottleneck", "bottleneck of random concepts"
+OURS, RULES, BLACK_BOX, DCR = "Med-MICN", "its rules alone", "black box", "DCR"
+FREE, RANDOM = "label-free CBM", "random CBM"  # concept bottlenecks
 
 
 class Trained(NamedTuple):
@@ -143,8 +142,8 @@ def compared(problem, ours, found, seeds):
                RULES: np.stack([one.reasoning[0] for one in ours]), OURS: np.stack([one.scores for one in ours])}
     space = "the dissector's space" if found.rows else "the space of the features"
     kept = ", ".join(str(k) for _, k in free)
-    about = {BLACK_BOX: "the same features and loss" if not problem.finetune else "fine-tuned alike",
-             DCR: "as Med-MICN, but the rules predict", FREE: f"frozen features; kept {kept} of {n} concepts",
+    about = {BLACK_BOX: "linear head on " + ("the same features" if not problem.finetune else "a backbone tuned alike"),
+             DCR: "rules without fusion", FREE: f"frozen features; kept {kept} of {n} concepts",
              RANDOM: f"frozen features; {n} random directions in {space}", RULES: "highest truth", OURS: "fused"}
     return scores, about
 

@@ -82,7 +82,7 @@ def summarise(names, table, facts, rules, notes, synthetic, folder):
              f"{facts['seeds']} seeds")
     models = Table(box=None, header_style="bold", title=title, title_justify="left")
     for column in ("model", *HEADINGS.values()):
-        models.add_column(column, justify="left" if column == "model" else "right")
+        models.add_column(column, justify="left" if column == "model" else "right", no_wrap=True)
     for row in table.to_dict("records"):
         models.add_row(row["model"], *(_cell(row, name) for name in NAMES))
     console.print(models)
@@ -108,4 +108,4 @@ def _cell(row, name):
     if value is None or value != value:
         return "n/a"
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    return f"{value:.2f}" + (f" ({low:.2f} to {high:.2f})" if low is not None and low == low else "")
+    return f"{value:.2f}" + (f" ({low:.2f}-{high:.2f})" if low is not None and low == low else "")
