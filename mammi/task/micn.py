@@ -48,14 +48,7 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     for name, value in (("lambda1", lambda1), ("lambda2", lambda2)):
         number(f"task.{name}", value, 0)
     options, recipe, notes = plan(mode, finetune, head, training, target.name)
-    paper = mode == "paper"
-    target = copy.copy(target)
-    target.layer, target.activation = layer or backbone_layer(target, paper), "logit"
-    one = target.read(probing_set.load([0]), [target.layer], maps=True)[target.layer]
-    if explained and explainer.maps and one.maps is None:
-        raise BadInput(f"explainer={explainer.name} needs maps, and {target.layer} of {target.name} has none. Next: "
-                       "task.layer=..., one that has some (task=layers lists them), another explainer, or "
-                       "task.explained=0 for no saliency")
+    target = backbone(target, layer, mode == "paper", probing_set, explainer if explained else None)
     sets, classes = three_sets(train, val, probing_set, classes, shared_patients)
     words, source = chosen_words(concept_set, cache, words, run, experts, sets["train"])
     if fit:
@@ -72,8 +65,8 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     found = concept_labels(evidence, words, source, threshold, threshold_value, experts, experts_image, y, classes,
                            on_leak)
     features = {part: np.asarray(one.read([target.layer])[target.layer]) for part, one in evidence.items()}
-    problem = Problem(target, target.layer, y, found.labels, features, options, recipe, (lambda1, lambda2), paper,
-                      {part: split.images for part, split in sets.items()} if finetune else None)
+    problem = Problem(target, target.layer, y, found.labels, features, options, recipe, (lambda1, lambda2),
+                      mode == "paper", {part: split.images for part, split in sets.items()} if finetune else None)
 
     every = range(seed, seed + seeds)
     scores, about = {}, {OURS: "fused"}
@@ -102,22 +95,16 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
               "leaking": len(found.leaks), "dropped": len(found.dropped), "classes": len(classes)}
     facts |= {f"images_{part}": len(split.y) for part, split in sets.items()}
 
-    out.csv("models.csv", table)
-    out.csv("concepts.csv", concepts)
-    out.csv("rules_global.csv", whole)
+    for name, frame in (("models", table), ("concepts", concepts), ("rules_global", whole)):
+        out.csv(f"{name}.csv", frame)
     out.text("rules_local.jsonl", "".join(json.dumps(line) + "\n" for line in lines(
         test, ours[0], rules[0], classes, found.words)))
     drawn = [images[i] for i in spread(len(images), shown)] if images and shown else []
     for n, some in enumerate([drawn, *([one] for one in drawn)] if drawn else []):
         name = f"alignment/{n - 1}.png" if n else "alignment.png"
         draw(some, test, ours[0], rules[0], classes, found.words, explainer.name, out.file(name))
-    circle = ["concept labels and the words of MAMMI's neurons come from the same dissector: that they agree is no proof "
-              "that either is right"] if found.rows else []
-    notes += [*found.notes, *circle, *(f"{part}: {(split.y == j).sum()} {name}" for part, split in sets.items()
-                              for j, name in enumerate(classes)),
-              *warnings(target, test.images),
-              *dict.fromkeys(note for split in sets.values() for note in split.images.notes),
-              *target.notes, *dissector.notes]
+    notes += [*found.notes, *_notes(sets, classes, found), *warnings(target, test.images), *target.notes,
+              *dissector.notes]
     names = {"target": target.name, "probing_set": test.images.name, "dissector": dissector.name, "layer": target.layer}
     out.about(names=names, synthetic=test.images.synthetic, classes=classes, words=found.words, leaks=found.leaks,
               dropped=found.dropped, notes=notes, mode=mode, finetune=finetune, head=options, training=recipe._asdict())
@@ -126,15 +113,32 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     return table, facts
 
 
-def backbone_layer(target, paper):
-    """``penultimate``, ``final`` of a backbone without a head; as published the outputs for ImageNet's classes."""
-    has = "penultimate" in target.taps
-    return "final" if not has or paper and len(target.neurons("final")) == 1000 else "penultimate"
+def backbone(target, layer, paper, images, explainer):
+    """``target`` read at ``layer``: its ``penultimate`` one, ``final`` of one without a head; as published its outputs
+    for ImageNet's classes. Raises :class:`BadInput` where ``explainer`` needs maps that the layer has not."""
+    target = copy.copy(target)
+    outputs = "penultimate" not in target.taps or paper and len(target.neurons("final")) == 1000
+    target.layer, target.activation = layer or ("final" if outputs else "penultimate"), "logit"
+    one = target.read(images.load([0]), [target.layer], maps=True)[target.layer]
+    if explainer is not None and explainer.maps and one.maps is None:
+        raise BadInput(f"explainer={explainer.name} needs maps, and {target.layer} of {target.name} has none. Next: "
+                       "task.layer=..., one that has some (task=layers lists them), another explainer, or "
+                       "task.explained=0 for no saliency")
+    return target
 
 
 def first_words(annotations):
     """{neuron: its first word} of those that have any."""
     return {i: words[0] for i, words in enumerate(annotations.concepts) if words}
+
+
+def _notes(sets, classes, found):
+    if found.rows:
+        yield ("concept labels and the words of MAMMI's neurons come from the same dissector: that they agree is no "
+               "proof that either is right")
+    for part, split in sets.items():
+        yield f"{part}: " + ", ".join(f"{(split.y == j).sum()} {name}" for j, name in enumerate(classes))
+    yield from dict.fromkeys(note for split in sets.values() for note in split.images.notes)
 
 
 def _mean(column):
