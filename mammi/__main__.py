@@ -17,6 +17,9 @@ def main(arguments=None):
     figures = commands.add_parser("figures", help="the paper's figures and the leaderboard from run folders")
     figures.add_argument("folder", type=Path, nargs="?", default=Path("outputs"), help="anything above the runs")
     figures.add_argument("--to", type=Path, default=Path("experiments/mammi/figures"), metavar="FOLDER")
+    micn = commands.add_parser("micn-table", help="Med-MICN's published table beside runs of experiment=micn_table")
+    micn.add_argument("folder", type=Path, nargs="?", default=Path("outputs"), help="anything above the runs")
+    micn.add_argument("--to", type=Path, default=Path("experiments/micn"), metavar="FOLDER")
     verify = commands.add_parser("verify", help="compare a finished run of profile=paper with the published numbers")
     verify.add_argument("run", type=Path, nargs="?", help="its folder; without one the newest below outputs")
     verify.add_argument("--cosine-tolerance", type=float, default=0.005, metavar="X")
@@ -50,7 +53,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     try:
         {"report": _report, "tables": _tables, "verify": _verify, "cache": _cache, "diff": _diff, "assets": _assets,
-         "figures": _figures, "mirror": _mirror, "dashboard": _dashboard}[args.command](args)
+         "figures": _figures, "micn-table": _micn_table, "mirror": _mirror, "dashboard": _dashboard}[args.command](args)
     except MammiError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 
@@ -63,6 +66,12 @@ def _report(args):
 
 def _tables(args):
     from mammi.tables.write import main as write
+
+    write(args.folder, args.to)
+
+
+def _micn_table(args):
+    from mammi.tables.micn import main as write
 
     write(args.folder, args.to)
 

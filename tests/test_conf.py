@@ -24,6 +24,8 @@ LACKS = {("probing_set", "image_folder"): "probing_set.root", ("concept_set", "t
          ("target", "resnet50_nih14"): "target_weights", ("target", "torchxrayvision"): "target_weights",
          ("target", "torchvision"): "target.model", ("target", "timm"): "target.model",
          ("target", "own"): "target.module",
+         **{("target", name): "target_weights" for name in ("resnet50_imagenet", "vgg19_imagenet",
+                                                            "densenet169_imagenet", "dinov2_small")},
          ("dissector", "medclip"): "paths.medclip", ("dissector", "medclip_package"): "paths.medclip",
          ("dissector", "open_clip"): "paths.clip",
          ("dissector", "cxr_repair"): "paths.cxr_repair",

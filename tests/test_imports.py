@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "diff": {"finished", "report"},
     "gate": {*LOW, "evidence", "evaluation"},
     "compare": {*LOW, "evaluation", "report", "finished", "figures"},
-    "micn": set(LOW),
+    "micn": {*LOW, "evaluation"},
     "tracking": {"errors", "offline", "files", "types", "report"},
     "manifest": {"errors", "text_files"},
     "assets": {"manifest", "download", "files", "errors"},

@@ -91,6 +91,20 @@ def checkpoint(weights):
     return weights
 
 
+def needed(weights, files, where):
+    """The file of a network that is meant with its published weights alone: ``weights``, or one of ``files`` in it.
+
+    where  they are to be had, for the :class:`MissingAsset` without them
+    """
+    if weights is not None and (folder := Path(weights).expanduser()).is_dir():
+        weights = next((folder / name for name in files if (folder / name).is_file()), None)
+    if weights is None:
+        raise MissingAsset(f"this target needs its published weights, {' or '.join(files)} ({where}): give "
+                           "paths.target_weights=FILE, or a folder that holds it. With random ones: target=torchvision "
+                           "or target=timm, and target.weights=null")
+    return checkpoint(weights)
+
+
 def class_names(classes):
     """Names out of a list or a text file of one a line; None for None."""
     if classes is None:

@@ -1,7 +1,7 @@
 """Any network of timm, by its name."""
 from mammi.backbone import drawn
 from mammi.errors import BadInput, near
-from mammi.target.any_network import AnyNetwork
+from mammi.target.any_network import AnyNetwork, needed
 from mammi.target.transform import images_of
 
 
@@ -42,6 +42,11 @@ class TimmModel(AnyNetwork):
         super().__init__(create, transform, weights, classes, head, new_head, trained_on, name=model,
                          architecture=f"timm {model} {size}", layer=layer,
                          activation=activation, reducer=reducer, device=device)
+
+
+def published(model, weights, **options):
+    """:class:`TimmModel` with the weights that the tag of ``model`` names; never random ones."""
+    return TimmModel(model, needed(weights, ["model.safetensors"], f"timm/{model} of the Hugging Face hub"), **options)
 
 
 def _check_name(timm, model):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from mammi.backbone import drawn
 from mammi.errors import BadInput, near
-from mammi.target.any_network import AnyNetwork, first_conv
+from mammi.target.any_network import AnyNetwork, first_conv, needed
 from mammi.target.transform import images_of
 
 
@@ -44,6 +44,15 @@ class TorchvisionModel(AnyNetwork):
         super().__init__(create, transform, weights, classes, head, new_head, trained_on, name=model,
                          architecture=f"torchvision {model} {options}", layer=layer, activation=activation,
                          reducer=reducer, device=device)
+
+
+def imagenet(model, weights, **options):
+    """:class:`TorchvisionModel` with its ImageNet weights, as torchvision publishes them; never random ones."""
+    from torchvision import models
+
+    known = list(models.get_model_weights(model))
+    there = known[0].url.rpartition("/")[0]
+    return TorchvisionModel(model, needed(weights, [_file(one) for one in known], there), **options)
 
 
 def _published(known, weights):

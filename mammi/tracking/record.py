@@ -6,8 +6,8 @@ config    numbers and booleans, few texts (:mod:`mammi.tracking.config`), the ch
           and words; no path, no pattern, no list
 summary   the numbers of metrics.json, and the gate's verdict in a word
 neurons   the columns of neurons.csv in :data:`COLUMNS`, which say nothing of single images
-files     annotations.csv (words and scores), the same columns of neurons.csv, the same numbers as metrics.json
-tables    of task=compare: those of :data:`COMPARISON`, numbers of units by model, layer and word
+tables    of other tasks the columns in :data:`TABLES`: numbers by model, layer, unit, word and rule
+files     annotations.csv (words and scores), the same columns of these tables, the same numbers as metrics.json
 pictures  those of :data:`PICTURES`, which show curves and bars
 
 ``images=True`` adds all pictures, all of neurons.csv, contributions.csv, images.csv and the run's notes. What hangs on
@@ -28,17 +28,24 @@ from mammi.types import NOT_ASKED, NOT_CHECKED, VERDICTS
 
 PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png", "similarity.png", "clinical.png",
             "categories.png")
-COMPARISON = ("layers.csv", "coverage.csv", "delta.csv", "changes.csv", "missing.csv", "workflow.csv")
 WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv")
 WORDS = ("neuron", "name", "rank", "concept", "score", "gate")
 COLUMNS = re.compile("neuron|name|status|images_selected|top_concept|concepts|accepted|purity|precision|recall|"
                      "runner_up|margin|without_it|gate|(hit|f1|cos|cosy)(_[a-z0-9]+)*")
+ALL = re.compile(".*")
+TABLES = {  # {task: {file: columns of it}}
+    "compare": dict.fromkeys(("layers.csv", "coverage.csv", "delta.csv", "changes.csv", "missing.csv", "workflow.csv"),
+                             ALL),
+    "micn": {"models.csv": re.compile("model|what|seeds|(accuracy|macro_f1|auroc)(_[a-z]+)*"),
+             "concepts.csv": re.compile("concept|share_(train|test)|accuracy|auroc|spearman|neurons|auroc_neurons|"
+                                        "spearman_neurons|leak|leak_correlation"),
+             "rules_global.csv": re.compile("class|rule|length|images|share|right|truth|fulfilled|right_by_labels")}}
 NAME_LENGTH = 120
 
 
 class Record(NamedTuple):
     """All of one run that leaves the machine. ``files`` {name: bytes}, ``pictures`` {name: path}, ``table`` (columns,
-    rows) of the neurons or None, ``tables`` {name: the same} of a comparison; ``key`` is the same whenever the same run
+    rows) of the neurons or None, ``tables`` {name: the same} of other tasks; ``key`` is the same whenever the same run
     is mirrored."""
 
     folder: Path
@@ -81,11 +88,10 @@ def _record(run, images):
     if (folder / "neurons.csv").is_file():
         table = _columns(folder / "neurons.csv", (lambda _: True) if images else COLUMNS.fullmatch)
         files["neurons.csv"] = _csv(*table)
-    tables = {}
-    if (folder / "workflow.csv").is_file():  # a comparison's; no other task leaves one
-        tables = {Path(name).stem: _columns(folder / name, lambda _: True) for name in COMPARISON
-                  if (folder / name).stat().st_size > 1}
-        files |= {f"{name}.csv": _csv(*table) for name, table in tables.items()}
+    tables = {Path(name).stem: _columns(folder / name, columns.fullmatch)
+              for name, columns in TABLES.get(str(choices.get("task")), {}).items()
+              if (folder / name).is_file() and (folder / name).stat().st_size > 1}
+    files |= {f"{name}.csv": _csv(*found) for name, found in tables.items()}
     if images:
         files |= {name: (folder / name).read_bytes() for name in WITH_IMAGES if (folder / name).is_file()}
     shown = sorted(folder.glob("*.png")) if images else [folder / name for name in PICTURES]

@@ -46,6 +46,24 @@ def test_no_patient_image_path_or_person_is_in_it(tmp_path):
     assert [secret for secret in SECRETS if secret.encode() in sent] == []
 
 
+def of_task(folder, task):
+    about = json.loads((folder / "run.json").read_text())
+    about["choices"]["task"] = task
+    (folder / "run.json").write_text(json.dumps(about))
+
+
+def test_of_med_micn_the_tables_of_models_concepts_and_rules_go(tmp_path):
+    folder = offline_run.folder(tmp_path / "run")
+    of_task(folder, "micn")
+    (folder / "models.csv").write_text(f"model,accuracy,accuracy_low,file\nMed-MICN,.8,.7,{IMAGE}\n")
+    (folder / "rules_global.csv").write_text("class,rule,images\nill,ill <= mass and not edema,3\n")
+    (folder / "rules_local.jsonl").write_text(json.dumps({"id": IMAGE}))
+    record, = records(folder)
+    assert record.tables["models"] == (["model", "accuracy", "accuracy_low"], [["Med-MICN", .8, .7]])
+    assert record.files["rules_global.csv"] == b"class,rule,images\nill,ill <= mass and not edema,3\n"
+    assert "rules_local.jsonl" not in record.files and IMAGE.encode() not in everything(record)
+
+
 def test_images_true_adds_what_shows_or_names_images(tmp_path):
     record, = records(offline_run.folder(tmp_path / "run"), images=True)
     assert set(record.pictures) == {"scores", "neurons", "unheard_of"}
@@ -57,6 +75,7 @@ def test_images_true_adds_what_shows_or_names_images(tmp_path):
 
 def test_a_comparison_sends_its_tables_and_figures(tmp_path):
     folder = offline_run.folder(tmp_path / "run")
+    of_task(folder, "compare")
     for name in ("neurons.csv", "annotations.csv"):
         (folder / name).unlink()
     for name in ("layers", "coverage", "delta", "changes", "workflow"):
