@@ -17,6 +17,9 @@ class Dissector(ABC):
     text_encoder  a frozen encoder (``embed``, ``fingerprint``) that ``embed_texts`` begins with, where there is one:
                  its vectors are then cached for all dissectors that share it, and ``project_texts`` does the rest
     notes        strings for the run's summary
+    encode       what explainers use: (B, C, H, W) of :meth:`inputs` -> (B, D) torch tensor, unit norm, differentiable;
+                 None where the network is out of reach
+    encode_patches  the same -> (B, h, w, D), whose mean over h and w ``encode`` gives; None where there are no patches
     """
 
     name: str
@@ -24,6 +27,7 @@ class Dissector(ABC):
     embeds: bool = True
     withheld: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    encode = encode_patches = None
 
     @property
     @abstractmethod
@@ -44,6 +48,15 @@ class Dissector(ABC):
     def score(self, batch, texts) -> np.ndarray:
         """(B, len(texts)): how well each text fits each image, higher is better. Default: cosine, in [-1, 1]."""
         return self.embed_images(batch) @ self.embed_texts(texts).T
+
+    def inputs(self, batch):
+        """(B, C, H, W) torch tensor on the device: what :meth:`encode` takes, from a batch's raw images."""
+        return self.prepare(batch.images)
+
+    def field(self, size):
+        """(left, top, right, bottom) in pixels of an image of ``size`` (width, height): where :meth:`inputs` lie, or
+        None where nobody has said it."""
+        return None
 
     def patches(self, batch) -> np.ndarray | None:
         """(B, h, w, D) patch embeddings in the same space, row 0 at the top; None where there are none."""

@@ -5,11 +5,13 @@ Lists of what may go, not of what may not: an option, a column or a picture that
 config    numbers and booleans, few texts (:mod:`mammi.tracking.config`), the chosen options, the names of model, images
           and words; no path, no pattern, no list
 summary   the numbers of metrics.json
-neurons   the columns of neurons.csv in :data:`COLUMNS`, which say nothing of single images
-files     annotations.csv (words and scores), the same columns of neurons.csv, the same numbers as metrics.json
+neurons   the columns of neurons.csv in :data:`COLUMNS`, which say nothing of single images; of task=explain those of
+          explain_units.csv, the means of each unit
+files     annotations.csv (words and scores), the same columns of these tables, the same numbers as metrics.json
 pictures  those of :data:`PICTURES`, which show curves and bars
 
-``images=True`` adds all pictures, all of neurons.csv, contributions.csv, images.csv and the run's notes. What hangs on
+``images=True`` adds all pictures, all of neurons.csv, contributions.csv, images.csv, explain_metrics.csv and the run's
+notes. What hangs on
 the machine (reproduce.sh, run.log, versions.json, .hydra) never goes.
 """
 import csv
@@ -25,10 +27,12 @@ from mammi.report import NO_EFFECT, read
 from mammi.tracking.config import composed, is_number, nested, plain, read_yaml, sendable
 
 PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png")
-WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv")
+WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv", "explain_metrics.csv")
 WORDS = ("neuron", "name", "rank", "concept", "score")
 COLUMNS = re.compile("neuron|name|status|images_selected|top_concept|concepts|accepted|purity|precision|recall|"
                      "runner_up|margin|without_it|(hit|f1|cos|cosy)(_[a-z0-9]+)*")
+UNITS = ("explainer", "layer", "unit", "name", "concept", "images", "mass", "rank", "pointing", "drop", "faithfulness",
+         "entropy", "gini", "activation", "area", "ms")
 NAME_LENGTH = 120
 
 
@@ -73,6 +77,9 @@ def _record(run, images):
     if (folder / "neurons.csv").is_file():
         table = _columns(folder / "neurons.csv", (lambda _: True) if images else COLUMNS.fullmatch)
         files["neurons.csv"] = _csv(*table)
+    if (folder / "explain_units.csv").is_file():
+        table = _columns(folder / "explain_units.csv", UNITS.__contains__)
+        files["explain_units.csv"] = _csv(*table)
     if images:
         files |= {name: (folder / name).read_bytes() for name in WITH_IMAGES if (folder / name).is_file()}
     shown = sorted(folder.glob("*.png")) if images else [folder / name for name in PICTURES]
