@@ -1,8 +1,9 @@
 """Which neurons of a layer a prediction rests on (WWW, section "why"; MAMMI, Figure 3).
 
 P images, K neurons of the layer, C outputs. With f_c = sum_k W_ck a_k + b_c the exact Shapley value of neuron k, 0
-standing for an absent one, is W_ck a_k: f is additive, so each neuron adds the same to every coalition. Over the neurons
-it adds up to f_c - b_c. For any other head a_k df/da_k is its first-order stand-in, and equal where f is linear.
+standing for an absent one, is W_ck a_k: f is additive, so each neuron adds the same to every coalition. Over the
+neurons it adds up to f_c - b_c. For any other head a_k df/da_k is its first-order stand-in, and equal where f is
+linear.
 """
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ def shapley(pooled, weight):
     """(P, C, K) exact Shapley values of a linear head; ``pooled`` (P, K), ``weight`` (C, K)."""
     pooled, weight = (np.asarray(torch.as_tensor(x).detach().cpu(), np.float64) for x in (pooled, weight))
     if pooled.ndim != 2 or weight.ndim != 2 or pooled.shape[1] != weight.shape[1]:
-        raise BadInput(f"activations {pooled.shape} and a head {weight.shape}: expected (images, neurons) and (outputs, "
-                       "neurons)")
+        raise BadInput(f"activations {pooled.shape} and a head {weight.shape}: expected (images, neurons) and "
+                       "(outputs, neurons)")
     return pooled[:, None] * weight
 
 

@@ -22,7 +22,8 @@ KEY_METRICS = ("hit", "hit_ceiling", "hit_lemma", "hit_synonym", "hit_seen", "hi
                "auroc", "auroc_", "target_less_",
                "mass", "chance", "mass_over_chance", "mass_actmap", "mass_less_actmap", "rank", "pointing", "drop",
                "drop_actmap", "faithfulness", "entropy", "gini", "ms")
-CONTEXT = ("images", "n_explained", "n_truth", "n_neurons", "purity", "images_selected_median", "unique_all", "unique_top1", "n_empty", "n_dead")
+CONTEXT = ("images", "n_explained", "n_truth", "n_neurons", "purity", "images_selected_median",
+           "unique_all", "unique_top1", "n_empty", "n_dead")
 EXTRAS = ("_se", "_low", "_high", "_note", "_name")  # what a run keeps beside a metric
 DEFAULT = "default"
 SETTING_WIDTH = 22  # columns of the terminal; longer names are wrapped

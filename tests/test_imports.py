@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "tables": {"errors", "files", "report", "finished", "manifest", "evaluation"},
     "figures": {"errors", "files", "lemma", "report", "evaluation"},
     "diff_view": {"diff", "finished", "report"},
-    "task": {*LOW, *OPTIONS, *STORY, "done", "gate", "compare", "micn", "finished", "importance"},
+    "task": {*LOW, *OPTIONS, *STORY, "done", "gate", "compare", "micn", "finished", "importance", "figures"},
     "__main__": {*LOW, *STORY, "finished", "diff", "diff_view", "manifest", "assets", "assets_view", "tracking",
                  "tables", "figures"},
     "__init__": {"notebook"},

@@ -59,8 +59,8 @@ class Explainer(ABC):
         """Raise :class:`BadInput` unless ``subject`` offers what this explainer needs of it, before the work."""
         if not hasattr(subject, "forward"):
             needs = "gradients, and" if self.gradients else "a network that prepared images can be given to, and"
-            raise BadInput(f"explainer={self.name} needs {needs} {subject.name} has none; only explainer=actmap explains "
-                           "units that are read off maps")
+            raise BadInput(f"explainer={self.name} needs {needs} {subject.name} has none; only explainer=actmap "
+                           "explains units that are read off maps")
 
     def with_uncertainty(self, subject, x, readouts):
         """(attributions, (B, H, W) of how uncertain each is, or None where the explainer does not say)."""

@@ -1,7 +1,8 @@
 """Grad-CAM (Selvaraju et al., ICCV 2017): a layer's maps, weighed by how the read-out changes with each."""
+from torch.nn.functional import interpolate
+
 from mammi.errors import BadInput
 from mammi.explainer.base import Explainer
-from torch.nn.functional import interpolate
 
 
 class GradCam(Explainer):
@@ -27,7 +28,7 @@ class GradCam(Explainer):
         layer = self.layer or {"final": "penultimate"}.get(readouts[0].layer, readouts[0].layer)
         maps, gradients = subject.gradients(x, readouts, layer)
         if maps.ndim != 4:
-            raise BadInput(f"explainer={self.name}: layer {layer} of {subject.name} has no spatial map. Choose one that "
-                           "has (explainer.layer; task=layers lists them), or explainer=integrated_gradients")
+            raise BadInput(f"explainer={self.name}: layer {layer} of {subject.name} has no spatial map. Choose one "
+                           "that has (explainer.layer; task=layers lists them), or explainer=integrated_gradients")
         weights = gradients.mean((2, 3), keepdim=True)
         return interpolate((weights * maps).sum(1, keepdim=True).relu().float(), x.shape[-2:], mode="bilinear")[:, 0]

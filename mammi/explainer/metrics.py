@@ -9,7 +9,7 @@ NAN = float("nan")
 
 
 def mass(a, s):
-    """Relevance mass accuracy: sum of ``a`` inside ``s`` / sum of ``a``. In [0, 1]; a uniform map has the mask's area."""
+    """Relevance mass accuracy: sum of ``a`` inside ``s`` / sum of ``a``. In [0, 1]; of a uniform map the mask's area."""
     a, s, known = _pair(a, s)
     return float(a[s].sum() / a.sum()) if known else NAN
 
@@ -36,8 +36,8 @@ def entropy(a):
 
 
 def gini(a):
-    """Sparseness: sum_i (2 i - n - 1) a_(i) / (n sum a), a ascending, 1e-7 of its maximum added to each. 0 where all are
-    equal, (n - 1) / n where one pixel has it all."""
+    """Sparseness: sum_i (2 i - n - 1) a_(i) / (n sum a), a ascending, 1e-7 of its maximum added to each. 0 where all
+    are equal, (n - 1) / n where one pixel has it all."""
     a = _flat(a)
     if not a.sum() > 0:
         return NAN

@@ -185,8 +185,8 @@ class TorchTarget(Target):
         return {layer: readings[layer] for layer in layers}
 
     def gradients(self, x, readouts, layer):
-        """(A, d f / d A), both (B, N, h, w) or, where ``layer`` has no maps, (B, N): what it says of each image, and how
-        the image's read-out f changes with it. B ``readouts`` of layers that ``layer`` leads to, one an image.
+        """(A, d f / d A), both (B, N, h, w) or, where ``layer`` has no maps, (B, N): what it says of each image, and
+        how the image's read-out f changes with it. B ``readouts`` of layers that ``layer`` leads to, one an image.
 
         Raises :class:`BadInput` where a read-out does not hang on the layer.
         """

@@ -1,4 +1,4 @@
-"""Where in its image a model sees what it answers: heat maps of classes, neurons and concepts, and what they are worth."""
+"""Where in an image a model sees what it answers: heat maps of classes, neurons and concepts, and their worth."""
 import logging
 
 import numpy as np
@@ -24,21 +24,22 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
 
     explain_metrics.csv  a row per image x read-out x explainer, see :class:`~mammi.task.explain_measure.Measure`
     explain_units.csv    means over the images of each unit
-    masks.npz            ``attributions`` (rows, H, W) float16, each scaled to a maximum of 1, of the explainer; ``image``,
-                         ``unit``, ``truth`` (rows, H, W) bool where known, ``uncertainty`` where the explainer says it
+    masks.npz            ``attributions`` of the explainer, (rows, H, W) float16, each scaled to a maximum of 1;
+                         ``actmap``, ``truth`` (bool) and ``uncertainty`` where known; ``image``, ``unit``, ``layer``,
+                         ``concept`` of the rows
     explain.png          image | heat map | overlay | activation map, with the truth's outline
     metrics.json         means over rows with 95 % intervals by resampling patients
 
-    units      what is explained: ``predicted``, the classes above their threshold (of best F1 on ``val``); ``labels``, the
-               classes an image is labelled with; ``annotated:FOLDER``, the neurons of a finished run and their
+    units      what is explained: ``predicted``, the classes above their threshold (of best F1 on ``val``); ``labels``,
+               the classes an image is labelled with; ``annotated:FOLDER``, the neurons of a finished run and their
                representative images; or a list of units of ``target.layer`` (numbers, names), or of ``concept:WORD``,
                the cosine of image and word by ``dissector``
     limit      images for ``predicted`` and ``labels``, evenly spread; ``per_unit`` images for each unit otherwise,
                highest activation first
     choose     ``any`` image, or ``outlined``: only such on which the read-out's truth is drawn
     truth      {unit or word: [names of masks or boxes]} that mean the same, beside ``mammi/synonyms.yaml``
-    blocks     of pixels, for faithfulness; ``delete`` the share of pixels deleted for ``drop`` where there is no truth of
-               which the area could be taken; ``fill`` what deleted pixels become, ``mean`` of the training images or
+    blocks     of pixels, for faithfulness; ``delete`` the share of pixels deleted for ``drop`` where there is no truth
+               whose area could be taken; ``fill`` what deleted pixels become, ``mean`` of the training images or
                ``black``
 
     Returns (DataFrame of explain_metrics.csv, metrics).
@@ -63,8 +64,8 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
               "images_seen_in_training": seen(target, probing_set)}
     notes += measure.notes
     if facts["n_outside"]:
-        notes.append(f"{facts['n_outside']} of {len(rows)} truths lie outside of what {subject.name} sees of the image: "
-                     "left out of the metrics that need a mask")
+        notes.append(f"{facts['n_outside']} of {len(rows)} truths lie outside of what {subject.name} sees of the "
+                     "image: left out of the metrics that need a mask")
 
     out.csv("explain_metrics.csv", table)
     out.csv("explain_units.csv", by_unit(table))

@@ -67,15 +67,15 @@ class Measure:
                                              total=len(rows))):
             batch = self.truth.load([row.image for row in block])
             x, readouts = self.subject.prepare(batch), [row.readout for row in block]
-            if not number:
-                explainer(self.subject, x[:1], readouts[:1]) if self.perturb else None  # the warm-up
-            (maps, uncertain), ms = self._timed(lambda: explainer.with_uncertainty(self.subject, x, readouts))
+            if not number and self.perturb:
+                explainer(self.subject, x[:1], readouts[:1])  # the warm-up
+            (maps, uncertain), ms = self._timed(explainer.with_uncertainty, x, readouts)
             found = {explainer.name: (maps, ms)} | self._beside(explainer, baseline, x, readouts, number)
             found = {name: (values.detach().cpu().numpy(), spent) for name, (values, spent) in found.items()}
             table += self._rows(block, batch, x, found, kept)
             kept["attributions"] += [_small(a) for a in found[explainer.name][0]]
             kept["actmap"] += [_small(a) for a in found["actmap"][0]] if "actmap" in found else []
-            kept["uncertainty"] += [None] * len(block) if uncertain is None else [_small(u) for u in uncertain.cpu().numpy()]
+            kept["uncertainty"] += [_small(u) for u in uncertain.cpu().numpy()] if uncertain is not None else []
         if any(mask is not None for mask in kept["truth"]):
             blank = np.zeros_like(kept["attributions"][0], bool)
             kept["truth"] = [blank if mask is None else mask for mask in kept["truth"]]
@@ -88,16 +88,16 @@ class Measure:
         found = {RANDOM: (enlarged(torch.from_numpy(draws), x.shape[-2:]), 0.0)}
         if explainer.name != baseline.name:
             try:
-                maps, ms = self._timed(lambda: baseline(self.subject, x, readouts))
+                maps, ms = self._timed(baseline, x, readouts)
                 found = {baseline.name: (maps, ms)} | found
             except BadInput as error:
                 self.notes += [f"no activation map to compare with: {str(error).split('. ')[0]}"] * (not number)
         return found
 
-    def _timed(self, call):
+    def _timed(self, explain, x, readouts):
         self._wait()
         begun = time.perf_counter()
-        value = call()
+        value = explain(self.subject, x, readouts)
         self._wait()
         return value, 1000 * (time.perf_counter() - begun)
 

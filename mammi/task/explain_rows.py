@@ -47,8 +47,8 @@ def choose_rows(units, evidence, truth, val, limit, per_unit, choose):
         rows, notes = _listed(list(units), evidence, per_unit, only), []
     if not rows:
         why = " on which its truth is drawn" if only else ""
-        raise BadInput(f"task.units={units}: no image{why} is left to explain. Give more images (probing_set.limit), other "
-                       "units, or task.choose=any")
+        raise BadInput(f"task.units={units}: no image{why} is left to explain. Give more images (probing_set.limit), "
+                       "other units, or task.choose=any")
     return rows, notes
 
 
@@ -65,8 +65,8 @@ def predicted(target, images, val, evidence):
     """((P, C) bool, (P, C) probabilities, C thresholds): what the target says of ``images``; a class counts from the
     probability on that gives the highest F1 on ``val``, never where ``val`` has no positive."""
     if val.dataset != images.dataset:
-        raise BadInput(f"task.val={val.name} is no part of {images.dataset}: thresholds must come from images like those "
-                       f"explained. Next: probing_set@task.val=OPTION, task.val.split=val; or task.units=labels")
+        raise BadInput(f"task.val={val.name} is no part of {images.dataset}: thresholds must come from images like "
+                       "those explained. Next: probing_set@task.val=OPTION task.val.split=val; or task.units=labels")
     check_apart(val, images, ("validation set", "probing set"), ("task.val.split", "probing_set.split"))
     classes = target.neurons("final")
     truth = truth_of(val, classes, "task.val")
@@ -78,7 +78,7 @@ def predicted(target, images, val, evidence):
 
 def _of_images(belongs, classes, evidence, limit, only):
     """Rows of up to ``limit`` images, evenly spread over those with something to explain."""
-    target, images = evidence.target, evidence.images
+    target = evidence.target
     found = {}
     for image, k in np.argwhere(belongs):
         found.setdefault(int(image), []).append(Row(int(image), target.unit("final", int(k)), classes[k]))
@@ -107,8 +107,8 @@ def _listed(units, evidence, per_unit, only):
     numbers = [_number(unit, names, target) for unit in units]
     for k in numbers:
         if scores[:, k].min() == scores[:, k].max() or target.layer != "final" and scores[:, k].max() <= 0:
-            raise BadInput(f"unit {names[k]} never fires: it is {scores[:, k].max():g} at most on {len(scores)} images, so "
-                           "there is nothing to explain. Choose another (task=layers, neurons.csv of a run)")
+            raise BadInput(f"unit {names[k]} never fires: it is {scores[:, k].max():g} at most on {len(scores)} images, "
+                           "so there is nothing to explain. Choose another (task=layers, neurons.csv of a run)")
     return _highest([target.unit(target.layer, k) for k in numbers], [names[k] for k in numbers], scores[:, numbers],
                     evidence, per_unit, only)
 
@@ -142,13 +142,13 @@ def _annotated(folder, evidence, per_unit, only):
     names = read_object(run.folder / "run.json").get("names", {})
     for what, mine in (("layer", target.layer), ("target", target.name)):
         if names.get(what) != mine:
-            raise BadInput(f"task.units=annotated:{folder}: its {what} is {names.get(what)}, here it is {mine}. Give the "
-                           f"options that the run had (its reproduce.sh), such as target.layer={names.get('layer')}")
+            raise BadInput(f"task.units=annotated:{folder}: its {what} is {names.get(what)}, here it is {mine}. Give "
+                           f"the options that the run had (its reproduce.sh), such as target.layer={names.get('layer')}")
     shown = pd.read_csv(run.folder / "contributions.csv", dtype={"image": str})
     at = {name: i for i, name in enumerate(images.ids)}
     if len(shown) and not shown["image"].isin(at).any():
-        raise BadInput(f"task.units=annotated:{folder}: none of its representative images is in {images.name}. Give the "
-                       "probing set that the run had")
+        raise BadInput(f"task.units=annotated:{folder}: none of its representative images is in {images.name}. Give "
+                       "the probing set that the run had")
     scores, rows = evidence.read([target.layer])[target.layer], []
     for neuron, own in shown.groupby("neuron", sort=True):
         mine = np.array([at[image] for image in own["image"] if image in at], int)
@@ -159,6 +159,5 @@ def _annotated(folder, evidence, per_unit, only):
             mine = [i for i in mine if only.names(word) & drawn.get(int(i), set())]
         rows += [Row(int(i), readout, word) for i in mine[:per_unit]]
     without = len(run.neurons) - len({row.readout.index for row in rows})
-    notes = [f"{without} of {len(run.neurons)} neurons of {folder} have no word or no image to show: left out"] if without \
-        else []
-    return rows, notes
+    told = f"{without} of {len(run.neurons)} neurons of {folder} have no word or no image to show: left out"
+    return rows, [told] * bool(without)
