@@ -11,7 +11,7 @@ WEIGHTS = 1.0, 300.0   # of the area's constraint, at the first and the last ste
 
 
 class Extremal(Explainer):
-    """A smooth mask m of area ``area`` that maximises f(m x + (1 - m) blurred x): what keeps the read-out if seen alone.
+    """A smooth mask m of area ``area`` that maximises f(m x + (1 - m) blurred x): what is to be seen to keep it.
 
     The mask is the smooth maximum of Gaussian bumps on a coarse grid; its area is held by || sort(m) - r ||^2, r having
     ``area`` ones above zeros, with a weight that grows: at the first step all cells are equal, and a strong constraint

@@ -9,7 +9,7 @@ NAN = float("nan")
 
 
 def mass(a, s):
-    """Relevance mass accuracy: sum of ``a`` inside ``s`` / sum of ``a``. In [0, 1]; of a uniform map the mask's area."""
+    """Relevance mass accuracy: sum of ``a`` inside ``s`` / sum of ``a``. In [0, 1]; of a flat map the mask's area."""
     a, s, known = _pair(a, s)
     return float(a[s].sum() / a.sum()) if known else NAN
 

@@ -107,8 +107,8 @@ def _listed(units, evidence, per_unit, only):
     numbers = [_number(unit, names, target) for unit in units]
     for k in numbers:
         if scores[:, k].min() == scores[:, k].max() or target.layer != "final" and scores[:, k].max() <= 0:
-            raise BadInput(f"unit {names[k]} never fires: it is {scores[:, k].max():g} at most on {len(scores)} images, "
-                           "so there is nothing to explain. Choose another (task=layers, neurons.csv of a run)")
+            raise BadInput(f"unit {names[k]} never fires: it is {scores[:, k].max():g} at most on {len(scores)} "
+                           "images, so there is nothing to explain. Choose another (task=layers, neurons.csv of a run)")
     return _highest([target.unit(target.layer, k) for k in numbers], [names[k] for k in numbers], scores[:, numbers],
                     evidence, per_unit, only)
 
@@ -142,8 +142,9 @@ def _annotated(folder, evidence, per_unit, only):
     names = read_object(run.folder / "run.json").get("names", {})
     for what, mine in (("layer", target.layer), ("target", target.name)):
         if names.get(what) != mine:
-            raise BadInput(f"task.units=annotated:{folder}: its {what} is {names.get(what)}, here it is {mine}. Give "
-                           f"the options that the run had (its reproduce.sh), such as target.layer={names.get('layer')}")
+            raise BadInput(f"task.units=annotated:{folder}: its {what} is {names.get(what)}, "
+                           f"here it is {mine}. Give the options that the run had (its reproduce.sh), such as "
+                           f"target.layer={names.get('layer')}")
     shown = pd.read_csv(run.folder / "contributions.csv", dtype={"image": str})
     at = {name: i for i, name in enumerate(images.ids)}
     if len(shown) and not shown["image"].isin(at).any():

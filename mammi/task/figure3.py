@@ -2,7 +2,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from mammi import importance
 from mammi.errors import BadInput, near, number
@@ -105,7 +104,7 @@ def chosen(images, belongs, probabilities, ids):
 def cases_of(at, belongs, probabilities, thresholds, evidence, most=2):
     """:class:`Case` of every predicted class of the images ``at``, most certain first, ``most`` of an image."""
     target, classes = evidence.target, evidence.target.neurons("final")
-    pairs = [(i, int(k)) for i in at for k in np.argsort(-probabilities[i], kind="stable") if belongs[i, k]][:10 ** 6]
+    pairs = [(i, int(k)) for i in at for k in np.argsort(-probabilities[i], kind="stable") if belongs[i, k]]
     pairs = [pair for n, pair in enumerate(pairs) if sum(other[0] == pair[0] for other in pairs[:n]) < most]
     means = {k: importance.of_class(values_of(evidence, [(i, k) for i in np.flatnonzero(belongs[:, k])]),
                                     np.ones(belongs[:, k].sum(), bool)) for k in {k for _, k in pairs}}
@@ -133,12 +132,11 @@ def values_of(evidence, pairs):
 
 
 class Shown(NamedTuple):
-    """What is drawn of a case: ``grey`` (H, W) as the network sees it, ``truth`` (H, W) bool or None and ``note`` why not,
-    the ``neurons`` with their ``maps`` (n, H, W), the overall maps of ``sample`` and class, and their ``cosine``."""
+    """What is drawn of a case: ``grey`` (H, W) as the network sees it, ``truth`` (H, W) bool or None, the ``neurons``
+    with their ``maps`` (n, H, W), the overall maps of ``sample`` and class, and their ``cosine``."""
 
     grey: np.ndarray
     truth: np.ndarray | None
-    note: str
     neurons: np.ndarray
     maps: np.ndarray
     sample: np.ndarray
@@ -152,20 +150,21 @@ def show(case, evidence, explainer, truth, neurons):
     batch = truth.load([case.image])
     x = target.prepare(batch)
     size = batch.images[0].size
-    mask, note = truth.mask(Row(case.image, target.unit("final", case.k), case.name),
-                            (truth.of(batch) or [None])[0], size, target.field(size), x.shape[-2:])
+    mask, _ = truth.mask(Row(case.image, target.unit("final", case.k), case.name),
+                         (truth.of(batch) or [None])[0], size, target.field(size), x.shape[-2:])
     top = importance.leading(case.phi, neurons)
 
     def maps(by, units):
         units = [target.unit(layer, int(k)) for k in units]
-        return by(target, x.expand(len(units), *x.shape[1:]), units).cpu().numpy() if units else np.zeros((0, *x.shape[2:]))
+        return by(target, x.expand(len(units), *x.shape[1:]), units).cpu().numpy() if units else np.zeros(
+            (0, *x.shape[2:]))
 
     def overall(values):
         leading = importance.leading(values, OVERALL)
         return importance.overall_map(maps(ActMap(), leading), values[leading])
 
     sample, of_class = overall(case.phi), overall(case.of_class)
-    return Shown(x[0].mean(0).cpu().numpy(), mask, note, top, maps(explainer, top), sample, of_class,
+    return Shown(x[0].mean(0).cpu().numpy(), mask, top, maps(explainer, top), sample, of_class,
                  importance.cosine(sample, of_class))
 
 
@@ -174,13 +173,13 @@ def table_of(cases, shown, words, images):
     import pandas as pd
 
     rows = []
-    for number, (case, seen_) in enumerate(zip(cases, shown)):
+    for line, (case, own) in enumerate(zip(cases, shown)):
         order = np.argsort(-case.of_class, kind="stable").tolist()
-        for place, k in enumerate(seen_.neurons.tolist(), 1):
-            rows.append({"case": number, "image": images.ids[case.image], "class": case.name,
+        for place, k in enumerate(own.neurons.tolist(), 1):
+            rows.append({"case": line, "image": images.ids[case.image], "class": case.name,
                          "probability": case.probability, "threshold": case.threshold, "neuron": k, "place": place,
                          "phi": case.phi[k], "share": case.phi[k] / case.output if case.output > 0 else np.nan,
                          "place_in_class": order.index(k) + 1,
                          **{name: "; ".join(found.concepts[k][:3]) for name, found in words.items()},
-                         "map_cosine": seen_.cosine})
+                         "map_cosine": own.cosine})
     return pd.DataFrame(rows)
