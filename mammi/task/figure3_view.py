@@ -8,8 +8,8 @@ from mammi.figures.draw import GREEN, GREY, PAGE, STYLE, save
 LABELS = {"mammi": "MAMMI", "tsi": "TSI", "tsi_paper": "TSI", "falcon": "FALCON", "falcon_paper": "FALCON",
           "clip_dissect": "CLIP-D."}
 HEAT, LONGEST = "inferno", 17  # letters of a word that fit
-LEGEND = ("{}. Below an image: the predicted class's probability and threshold; ✓ the image has that label, ✗ it "
-          "has not; green: where the finding is drawn. φ: Shapley value, and its share of the output. Words: the best of "
+LEGEND = ("{}. Below an image: the predicted class's probability and threshold; ✓ it has that label, ✗ it has "
+          "not; green: where the finding is drawn. φ: Shapley value, and its share of the output. Words: the best of "
           "each method, – none. Overall maps: the three leading neurons, weighed by their φ for this image, and by the "
           "mean φ of its class.")
 
