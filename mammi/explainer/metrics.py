@@ -4,6 +4,7 @@
 number is not defined: an empty mask, a map that is 0 everywhere.
 """
 import numpy as np
+from scipy.special import xlogy
 
 NAN = float("nan")
 
@@ -31,8 +32,8 @@ def entropy(a):
     a = _flat(a)
     if not a.sum() > 0:
         return NAN
-    q = a[a > 0] / a.sum()
-    return float(max(0.0, -(q * np.log(q)).sum()))
+    q = a / a.sum()
+    return float(max(0.0, -xlogy(q, q).sum()))
 
 
 def gini(a):

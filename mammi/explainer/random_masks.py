@@ -18,6 +18,6 @@ def random_masks(n, cells, keep, size, seed, block):
     for start in range(0, n, block):
         count = min(block, n - start)
         grid = torch.from_numpy((shown.random((count, 1, cells + 1, cells + 1)) < keep).astype(np.float32))
-        large = interpolate(grid, [(cells + 1) * step for step in steps], mode="bilinear")[:, 0]
+        large = interpolate(grid, [(cells + 1) * step for step in steps], mode="bilinear")[:, 0].clamp(0, 1)
         corners = shifts.integers(0, steps, (count, 2))
         yield torch.stack([mask[top:top + size[0], left:left + size[1]] for mask, (top, left) in zip(large, corners)])

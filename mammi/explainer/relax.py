@@ -22,7 +22,7 @@ class Relax(Explainer):
 
     name = "relax"
 
-    def __init__(self, layer=None, certain=False, masks=1000, cells=7, keep=0.5, seed=0, batch_size=64):
+    def __init__(self, layer=None, certain=False, masks=500, cells=7, keep=0.5, seed=0, batch_size=64):
         if not isinstance(certain, bool):
             raise BadInput(f"explainer.certain={certain}: expected true or false")
         self.layer, self.certain = layer, certain

@@ -21,7 +21,7 @@ class Rise(Explainer):
 
     name = "rise"
 
-    def __init__(self, masks=1000, cells=7, keep=0.5, seed=0, batch_size=64):
+    def __init__(self, masks=500, cells=7, keep=0.5, seed=0, batch_size=64):
         self.masks = number("explainer.masks", masks, 1, whole=True)
         self.cells = number("explainer.cells", cells, 1, whole=True)
         self.keep, self.seed = number("explainer.keep", keep, 0, 1), number("explainer.seed", seed, 0, whole=True)

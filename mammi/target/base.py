@@ -192,11 +192,13 @@ class TorchTarget(Target):
         """
         tap, kept = self.tap(layer), []
 
-        # What is kept is what the network goes on with; a copy, since a later module may work in place.
+        # What is kept is what the network goes on with: a copy, since a later module may work in place. The network's
+        # own ReLU behind a ``relu`` tap would let no gradient through where the map is 0, but does for any above.
         def keep(_module, args, output=None):
             value = args[0] if tap.input else output.relu() if tap.relu else output
             kept.append(value)
-            return (value.clone(), *args[1:]) if tap.input else value.clone()
+            onward = value + torch.finfo(value.dtype).tiny if tap.relu else value.clone()
+            return (onward, *args[1:]) if tap.input else onward
 
         module = self._modules[tap.module]
         handle = module.register_forward_pre_hook(keep) if tap.input else module.register_forward_hook(keep)

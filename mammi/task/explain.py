@@ -53,7 +53,7 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
     known = Truth(probing_set, truth)
     rows, notes = choose_rows(units, evidence, known, val, limit, per_unit, choose)
     subject = _subject(target, rows, evidence)
-    explainer.check(subject, [row.readout for row in rows])
+    explainer.check(getattr(subject, "target", subject), [row.readout for row in rows])
 
     measure = Measure(subject, known, blocks, delete, fill, batch_size, seed)
     table, kept = measure(explainer, rows, ActMap())

@@ -34,7 +34,7 @@ def picture(title, rows, table, kept, images, subject, name, path):
         grey = subject.prepare(batch)[0].mean(0).cpu().numpy()
         heat, truth = kept["attributions"][i].astype(float), kept["truth"][i]
         _words(line[0], rows[i], own.iloc[i])
-        maps = [None, heat, heat] + [kept["actmap"][i].astype(float)] * bool(kept["actmap"])
+        maps = [None, heat, heat, *(values.astype(float) for values in kept["actmap"][i:i + 1])]
         for k, (ax, values) in enumerate(zip(line[1:], maps)):
             if k != 1:
                 ax.imshow(grey, cmap="gray")

@@ -55,7 +55,8 @@ def test_drop_is_the_share_that_goes():
         return images.sum((1, 2, 3))
 
     x = np.array([[[1.0, 2.0], [3.0, 4.0]]])
-    assert metrics.drop(total, x, x[0], .25) == pytest.approx(.4) and metrics.drop(total, x, x[0], .5) == pytest.approx(.7)
+    assert metrics.drop(total, x, x[0], .25) == pytest.approx(.4)
+    assert metrics.drop(total, x, x[0], .5) == pytest.approx(.7)
     assert metrics.drop(total, x, -x[0], .25) == pytest.approx(.1)
     assert np.isnan(metrics.drop(total, -x, x[0], .5)), "an empty image with a higher output has nothing to lose"
     assert metrics.drop(total, x, x[0], .25, fill=2.0) == pytest.approx(1)  # 10 to 8, and 8 is what is left of nothing
@@ -95,11 +96,11 @@ class TestAgainstQuantus:
                 return torch.stack([(x * weights).sum((1, 2, 3)) + x.abs().amax((1, 2, 3))] * 2, 1)
 
         metric = getattr(self.quantus(), name)(disable_warnings=True, **more)
-        return metric(model=Model(), x_batch=self.x, y_batch=np.zeros(3, int), a_batch=self.a, s_batch=self.s,
+        return metric(model=Model().eval(), x_batch=self.x, y_batch=np.zeros(3, int), a_batch=self.a, s_batch=self.s,
                       device="cpu", softmax=False)
 
-    @pytest.mark.parametrize("name, own", [("RelevanceMassAccuracy", metrics.mass), ("RelevanceRankAccuracy", metrics.rank),
-                                           ("PointingGame", metrics.pointing)])
+    @pytest.mark.parametrize("name, own", [("RelevanceMassAccuracy", metrics.mass),
+                                           ("RelevanceRankAccuracy", metrics.rank), ("PointingGame", metrics.pointing)])
     def test_with_a_mask(self, name, own):
         wanted = [float(v) for v in self.score(name)]
         assert [own(a[0], s[0]) for a, s in zip(self.a, self.s)] == pytest.approx(wanted, abs=1e-6)

@@ -58,7 +58,11 @@ def test_relax_by_a_plain_loop():
     target, x, readouts = case()
     out, uncertain = Relax(masks=20, cells=3, batch_size=6).with_uncertainty(target, x, readouts)
     shown = masks().double()
-    features = lambda images: target.forward(images, ["penultimate"])["penultimate"].pooled.double()  # noqa: E731
+
+    @torch.no_grad()
+    def features(images):
+        return target.forward(images, ["penultimate"])["penultimate"].pooled.double()
+
     whole = features(x[1:2])[0]
     s = []
     for m in shown.float():
