@@ -38,15 +38,14 @@ class Relax(Explainer):
     def with_uncertainty(self, subject, x, readouts):
         layer = self.layer or getattr(subject, "embedding", "penultimate")
         whole = subject.forward(x, [layer])[layer].pooled
-        shown = torch.zeros(x.shape[-2:], dtype=torch.float64, device=x.device)
-        sums, squares = (torch.zeros_like(x[:, 0], dtype=torch.float64) for _ in range(2))
+        sums, squares = torch.zeros(2, len(x), *x.shape[-2:], dtype=torch.float64)
+        shown = 0
         for masks in random_masks(self.masks, self.cells, self.keep, x.shape[-2:], self.seed, self.batch_size):
-            masks = masks.to(x)
-            weights = masks.double()
-            shown += weights.sum(0)
+            weights = masks.double()  # sums on the CPU: not every accelerator has 64 bits
+            shown = shown + weights.sum(0)
             for i in range(len(x)):
-                part = subject.forward(x[i] * masks[:, None], [layer])[layer].pooled
-                s = cosine_similarity(part, whole[i:i + 1], dim=1).double()
+                part = subject.forward(x[i] * masks[:, None].to(x), [layer])[layer].pooled
+                s = cosine_similarity(part, whole[i:i + 1], dim=1).cpu().double()
                 sums[i] += torch.einsum("b,bhw->hw", s, weights)
                 squares[i] += torch.einsum("b,bhw->hw", s ** 2, weights)
         importance = sums / shown.clamp(min=1e-6)
@@ -54,4 +53,4 @@ class Relax(Explainer):
         maps = without_offset(importance)
         if self.certain:
             maps = torch.where(uncertainty < uncertainty.mean((1, 2), keepdim=True), maps, 0)
-        return maps.float(), uncertainty.float()
+        return maps.float().to(x.device), uncertainty.float().to(x.device)

@@ -29,11 +29,11 @@ class Rise(Explainer):
 
     @torch.no_grad()
     def __call__(self, subject, x, readouts):
-        total, shown = torch.zeros_like(x[:, 0], dtype=torch.float64), torch.zeros(x.shape[-2:], dtype=torch.float64)
+        total, shown = torch.zeros(len(x), *x.shape[-2:], dtype=torch.float64), 0
         for masks in random_masks(self.masks, self.cells, self.keep, x.shape[-2:], self.seed, self.batch_size):
-            masks = masks.to(x)
-            shown += masks.sum(0, dtype=torch.float64).cpu()
+            weights = masks.double()  # sums on the CPU: not every accelerator has 64 bits
+            shown = shown + weights.sum(0)
             for i, readout in enumerate(readouts):
-                values = read(subject, x[i] * masks[:, None], [readout] * len(masks))
-                total[i] += torch.einsum("b,bhw->hw", values.double(), masks.double()).to(total)
-        return without_offset(total / shown.to(total).clamp(min=1e-6)).float()
+                values = read(subject, x[i] * masks[:, None].to(x), [readout] * len(masks))
+                total[i] += torch.einsum("b,bhw->hw", values.cpu().double(), weights)
+        return without_offset(total / shown.clamp(min=1e-6)).float().to(x.device)
