@@ -76,7 +76,7 @@ def summarise(title, table, facts, notes, synthetic, name, folder):
 
     console = Console()
     shown = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0))
-    shown.add_column("explainer")
+    shown.add_column("explainer", no_wrap=True, min_width=max(map(len, table["explainer"].unique())))
     for heading in [*HEADINGS.values(), "ms"]:
         shown.add_column(heading, justify="right")
     for who in dict.fromkeys(table["explainer"]):

@@ -27,6 +27,7 @@ from mammi.task.explain_truth import Truth
 from mammi.types import Box, Readout
 from tests.dissector.test_locked_text import dissector as locked
 from tests.explainer.small import target as small
+from tests.test_conf import config
 from tests.tiny import TinySet, TinyTarget, evidence
 
 OPTIONS = {"units": "labels", "limit": 4, "per_unit": 2, "choose": "any", "truth": None, "blocks": 8, "delete": .1,
@@ -294,6 +295,12 @@ def test_a_layer_without_maps_is_told_by_explainers_that_need_them_and_noted_by_
     (table, _), folder = run(tmp_path, Small(), target=target, units=[0], explainer=Rise(masks=4, cells=3))
     assert set(table["explainer"]) == {"rise", "random"}
     assert "no activation map to compare with" in (folder / "run.json").read_text()
+
+
+def test_a_dissector_is_built_for_concepts_alone():
+    assert config("task=explain").task.dissector is None
+    cfg = config("task=explain", "dissector@task.dissector=phantom_nce")
+    assert cfg.task.dissector._target_ == "mammi.dissector.locked_text.LockedText" and cfg.task.units == "predicted"
 
 
 def test_synonyms_name_the_truth():
