@@ -21,19 +21,21 @@ class Extremal(Explainer):
     area   share of the image, in (0, 1); NEMt's comparison has 0.05
     steps  of Adam, rate ``lr``
     cells  of the mask's side
+    smooth standard deviation of a cell's bump as a share of the image's side; the authors' 21 of 224 pixels are 0.094
     fill   what hides: ``blur`` or ``mean``, the training images' mean
     blur   its standard deviation as a share of the image's side
     """
 
     name, gradients = "extremal", True
 
-    def __init__(self, area=0.1, steps=200, lr=0.05, cells=12, fill="blur", blur=0.09):
+    def __init__(self, area=0.1, steps=200, lr=0.05, cells=16, smooth=0.07, fill="blur", blur=0.09):
         if not 0 < number("explainer.area", area) < 1:
             raise BadInput(f"explainer.area={area}: expected a share of the image in (0, 1), such as 0.1")
         if fill not in ("blur", "mean"):
             raise BadInput(f"explainer.fill={fill}: expected blur or mean")
         self.area, self.steps = area, number("explainer.steps", steps, 1, whole=True)
         self.lr, self.cells = number("explainer.lr", lr, 1e-9), number("explainer.cells", cells, 2, whole=True)
+        self.smooth = number("explainer.smooth", smooth, 1e-3, 1)
         self.fill, self.blur = fill, number("explainer.blur", blur, 1e-3, 1)
 
     def __call__(self, subject, x, readouts):
@@ -42,7 +44,7 @@ class Extremal(Explainer):
         with torch.no_grad():
             nothing, all_ = read(subject, hidden, readouts), read(subject, x, readouts)
         span = (all_ - nothing).abs().clamp(min=1e-6)
-        bumps = [_bumps(side, self.cells).to(x) for side in size]
+        bumps = [_bumps(side, self.cells, self.smooth).to(x) for side in size]
         reference = (torch.arange(size[0] * size[1], device=x.device) >= (1 - self.area) * size[0] * size[1]).to(x)
         grid = torch.full((len(x), self.cells, self.cells), .5, device=x.device, requires_grad=True)
         adam = torch.optim.Adam([grid], self.lr)
@@ -78,8 +80,8 @@ def _soft_max(z):
     return ((SHARPNESS * z).softmax(-1) * z).sum(-1)
 
 
-def _bumps(side, cells):
-    """(side, cells): a bump of each cell, 1 up to half a cell from its centre, then Gaussian with half a cell."""
-    pixels, centres = (torch.arange(side) + .5) * cells / side, torch.arange(cells) + .5
-    beyond = ((pixels[:, None] - centres).abs() - .5).clamp(min=0)
-    return torch.exp(-2 * beyond ** 2)
+def _bumps(side, cells, sd):
+    """(side, cells): each cell's bump, 1 up to half a cell from its centre, then Gaussian; ``sd`` a share of the side."""
+    pixels, centres = (torch.arange(side) + .5) / side, (torch.arange(cells) + .5) / cells
+    beyond = ((pixels[:, None] - centres).abs() - .5 / cells).clamp(min=0)
+    return torch.exp(-.5 * (beyond / sd) ** 2)
