@@ -81,7 +81,7 @@ def _soft_max(z):
 
 
 def _bumps(side, cells, sd):
-    """(side, cells): each cell's bump, 1 up to half a cell from its centre, then Gaussian; ``sd`` a share of the side."""
+    """(side, cells): a bump of each cell, 1 up to half a cell from its centre, then Gaussian of ``sd`` sides."""
     pixels, centres = (torch.arange(side) + .5) / side, (torch.arange(cells) + .5) / cells
     beyond = ((pixels[:, None] - centres).abs() - .5 / cells).clamp(min=0)
     return torch.exp(-.5 * (beyond / sd) ** 2)
