@@ -21,10 +21,7 @@ class ConceptFit:
     embedding = EMBEDDING
 
     def __init__(self, dissector, words, texts):
-        if dissector.encode is None:
-            raise BadInput(f"a concept cannot be explained with {dissector.name}: its network is not open to prepared "
-                           "images (Dissector.encode). Choose a dissector with an image tower of its own, such as "
-                           "lit, open_clip, medclip or phantom_nce")
+        check_open(dissector)
         self.dissector, self.words, self.name = dissector, tuple(words), dissector.name
         self.device = getattr(dissector, "device", torch.device("cpu"))
         self._texts = torch.as_tensor(texts, device=self.device)
@@ -48,3 +45,11 @@ class ConceptFit:
             vectors, spatial = self.dissector.encode(x), None
         readings = {LAYER: Reading(vectors @ self._texts.T, spatial), EMBEDDING: Reading(vectors)}
         return {layer: readings[layer] for layer in layers}
+
+
+def check_open(dissector):
+    """Raise :class:`BadInput` unless the dissector's network can be asked about prepared images."""
+    if dissector.encode is None:
+        raise BadInput(f"a concept cannot be explained with {dissector.name}: its network is not open to prepared "
+                       "images (Dissector.encode). Choose one with an image tower of its own, such as lit, open_clip, medclip "
+                       "or phantom_nce")

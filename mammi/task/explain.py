@@ -11,7 +11,7 @@ from mammi.image_text import prompts
 from mammi.overlap import seen, warnings
 from mammi.task.explain_measure import Measure, ReadOff
 from mammi.task.explain_numbers import by_unit, means
-from mammi.task.explain_rows import CONCEPT, choose_rows
+from mammi.task.explain_rows import CONCEPT, choose_rows, words_of
 from mammi.task.explain_truth import Truth
 from mammi.task.explain_view import picture, summarise
 
@@ -52,7 +52,7 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
     evidence = Evidence(target, probing_set, None, dissector, None, cache, batch_size)
     known = Truth(probing_set, truth)
     rows, notes = choose_rows(units, evidence, known, val, limit, per_unit, choose)
-    subject = _subject(target, rows, evidence)
+    subject = _subject(target, words_of(units), evidence)
     explainer.check(getattr(subject, "target", subject), [row.readout for row in rows])
 
     measure = Measure(subject, known, blocks, delete, fill, batch_size, seed)
@@ -83,11 +83,9 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
     return table, facts
 
 
-def _subject(target, rows, evidence):
-    """What is explained: the target; for concepts the dissector; for units without a network their maps."""
-    if rows[0].readout.layer == CONCEPT:
-        words = list(dict.fromkeys((row.readout.index, row.readout.name) for row in rows))
-        words = [word for _, word in sorted(words)]
+def _subject(target, words, evidence):
+    """What is explained: for concepts the dissector, else the target, or of units without a network their maps."""
+    if words:
         return ConceptFit(evidence.dissector, words,
                           evidence.text_embeddings(prompts(words, evidence.images.template)))
     return target if hasattr(target, "forward") else ReadOff(target)

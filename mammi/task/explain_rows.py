@@ -10,6 +10,7 @@ from mammi.errors import BadInput, near, number
 from mammi.evaluation.ranking import best_threshold
 from mammi.evidence import Evidence
 from mammi.explainer.concept import LAYER as CONCEPT
+from mammi.explainer.concept import check_open
 from mammi.overlap import check_apart
 from mammi.report import read_object
 from mammi.task.performance import known, truth_of
@@ -83,22 +84,22 @@ def _of_images(belongs, classes, evidence, limit, only):
     for image, k in np.argwhere(belongs):
         found.setdefault(int(image), []).append(Row(int(image), target.unit("final", int(k)), classes[k]))
     if only:
-        drawn = only.drawn_on(list(found))
-        found = {i: [row for row in own if only.names(row.concept) & drawn[i]] for i, own in found.items()}
+        drawn = only.drawn_on(only.outlined(found))
+        found = {i: [row for row in found[i] if only.names(row.concept) & drawn[i]] for i in drawn}
     left = [own for own in found.values() if own]
     picked = np.unique(np.linspace(0, len(left) - 1, min(limit, len(left))).round().astype(int)) if left else []
     return [row for i in picked for row in left[i]]
 
 
 def _listed(units, evidence, per_unit, only):
-    words = [unit for unit in units if isinstance(unit, str) and unit.startswith(WORD)]
+    words = words_of(units)
     if words and len(words) < len(units):
         raise BadInput(f"task.units={units}: concepts and units of the target are two runs, since two models answer")
     if words:
         if evidence.dissector is None:
             raise BadInput(f"task.units={units}: a concept is the cosine of image and word by a dissector. Next: "
                            "dissector@task.dissector=phantom_nce, or another option of conf/dissector")
-        words = [word.removeprefix(WORD).strip() for word in words]
+        check_open(evidence.dissector)
         scores = evidence.similarity([f"{evidence.images.template} {word}".strip() for word in words])[:, :]
         readouts = [Readout(CONCEPT, i, word) for i, word in enumerate(words)]
         return _highest(readouts, words, np.asarray(scores), evidence, per_unit, only)
@@ -111,6 +112,11 @@ def _listed(units, evidence, per_unit, only):
                            "images, so there is nothing to explain. Choose another (task=layers, neurons.csv of a run)")
     return _highest([target.unit(target.layer, k) for k in numbers], [names[k] for k in numbers], scores[:, numbers],
                     evidence, per_unit, only)
+
+
+def words_of(units):
+    """The words of the ``concept:WORD`` among ``units``, a list or a string."""
+    return [unit.removeprefix(WORD).strip() for unit in units if str(unit).startswith(WORD)]
 
 
 def _number(unit, names, target):

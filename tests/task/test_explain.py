@@ -172,6 +172,14 @@ def annotated(folder, images, layer="final"):
     return f"annotated:{folder}"
 
 
+def test_a_concept_that_is_drawn_nowhere_leaves_the_others_in_their_place(phantom, tmp_path):
+    (table, _), _ = run(tmp_path, phantom, units=["concept:zebra", "concept:effusion"], dissector=locked(),
+                        explainer=ActMap(), choose="outlined", per_unit=1)
+    batch = phantom.load([phantom.ids.index(table["image"].iloc[0])])
+    assert list(table["concept"].unique()) == ["effusion"] and table["activation"].iloc[0] == pytest.approx(
+        locked().score(batch, ["A chest x-ray image of a effusion"])[0, 0], abs=1e-5)
+
+
 def test_annotated_neurons_on_their_representative_images(phantom, tmp_path):
     units = annotated(tmp_path / "annotated", phantom)
     (table, _), folder = run(tmp_path, phantom, units=units, explainer=ActMap(), per_unit=2)
