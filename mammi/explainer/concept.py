@@ -51,5 +51,5 @@ def check_open(dissector):
     """Raise :class:`BadInput` unless the dissector's network can be asked about prepared images."""
     if dissector.encode is None:
         raise BadInput(f"a concept cannot be explained with {dissector.name}: its network is not open to prepared "
-                       "images (Dissector.encode). Choose one with an image tower of its own, such as lit, open_clip, medclip "
-                       "or phantom_nce")
+                       "images (Dissector.encode). Choose one with an image tower of its own, such as lit, open_clip, "
+                       "medclip or phantom_nce")
