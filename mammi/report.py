@@ -21,8 +21,10 @@ NO_EFFECT = ("hydra", "paths", "tracking", "device", "batch_size", "offline", "s
 KEY_METRICS = ("hit", "hit_ceiling", "hit_lemma", "hit_synonym", "hit_seen", "hit_withheld", "f1", "cos_",
                "cosy_n", "cosy_coverage", "cosy_auc", "cosy_mad", "cosy_regret", "cosy_rank_median",
                "accuracy", "macro_f1", "auroc", "auroc_", "target_less_", "concept_accuracy", "rule_fidelity",
-               "rule_coverage", "rule_length", "saliency_mass")
-CONTEXT = ("images", "n_neurons", "purity", "images_selected_median", "unique_all", "unique_top1", "n_empty", "n_dead")
+               "rule_coverage", "rule_length", "saliency_mass", "mass", "chance", "mass_over_chance", "mass_actmap",
+               "mass_less_actmap", "rank", "pointing", "drop", "drop_actmap", "faithfulness", "entropy", "gini", "ms")
+CONTEXT = ("images", "n_explained", "n_truth", "n_neurons", "purity", "images_selected_median",
+           "unique_all", "unique_top1", "n_empty", "n_dead")
 EXTRAS = ("_se", "_low", "_high", "_note", "_name")  # what a run keeps beside a metric
 DEFAULT = "default"
 GATE = "gate"  # the verdict on the dissector: a column of every table of runs with one

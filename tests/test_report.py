@@ -33,6 +33,15 @@ def test_columns_are_what_differs_and_the_key_metrics(tmp_path):
         ["synthetic", "random", "default", "0.2857 ± 0.121"]]
 
 
+def test_explainers_are_compared_by_their_metrics(tmp_path):
+    for i, name in enumerate(("actmap", "rise")):
+        run(tmp_path / str(i), {"mass": .25, "mass_low": .1, "mass_high": .4, "mass_n": 3, "chance": .05, "ms": 1.5 + i,
+                                "n_explained": 7, "explainer_name": name}, choices={"explainer": name})
+    shown = table(read(tmp_path)[0])
+    assert list(shown.columns) == ["data", "explainer", "mass", "chance", "ms"]
+    assert shown["mass"][0] == "0.2500 [0.100, 0.400]" and shown["ms"].tolist() == ["1.5", "2.5"]
+
+
 def test_context_is_a_column_only_where_it_differs(tmp_path):
     run(tmp_path / "0", {**HIT, "purity": .5, "unique_all": 3})
     run(tmp_path / "1", {**HIT, "purity": .5, "unique_all": 4}, choices={"method": "random"})

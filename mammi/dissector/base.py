@@ -24,6 +24,9 @@ class Dissector(ABC):
     notes        strings for the run's summary
     tensors      number of tensors whose place a file filled, with nothing left over; None where no file was read
     known        what :meth:`golden` gave when it was written down with exactly these weights; None: nobody did
+    encode       what explainers use: (B, C, H, W) of :meth:`inputs` -> (B, D) torch tensor, unit norm, differentiable;
+                 None where the network is out of reach
+    encode_patches  the same -> (B, h, w, D), whose mean over h and w ``encode`` gives; None where there are no patches
     """
 
     name: str
@@ -33,6 +36,7 @@ class Dissector(ABC):
     notes: tuple[str, ...] = ()
     tensors: int | None = None
     known: dict | None = None
+    encode = encode_patches = None
 
     @property
     @abstractmethod
@@ -64,6 +68,15 @@ class Dissector(ABC):
         if not self.embeds:
             return {"scores": self.score(batch, GOLDEN_TEXTS).tolist()}
         return {"images": self.embed_images(batch).tolist(), "texts": self.embed_texts(GOLDEN_TEXTS).tolist()}
+
+    def inputs(self, batch):
+        """(B, C, H, W) torch tensor on the device: what :meth:`encode` takes, from a batch's raw images."""
+        return self.prepare(batch.images)
+
+    def field(self, size):
+        """(left, top, right, bottom) in pixels of an image of ``size`` (width, height): where :meth:`inputs` lie, or
+        None where nobody has said it."""
+        return None
 
     def patches(self, batch) -> np.ndarray | None:
         """(B, h, w, D) patch embeddings in the same space, row 0 at the top; None where there are none."""

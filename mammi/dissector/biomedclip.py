@@ -67,9 +67,12 @@ class BiomedCLIP(Dissector):
     @torch.no_grad()
     def embed_images(self, batch):
         """(B, 512) float32, unit norm."""
-        rows = [normalize(self._network.visual(self.prepare(batch.images[i:i + self.batch_size])))
+        rows = [self.encode(self.prepare(batch.images[i:i + self.batch_size]))
                 for i in range(0, len(batch), self.batch_size)]
         return torch.cat(rows).cpu().numpy()
+
+    def encode(self, x):
+        return normalize(self._network.visual(x))
 
     def prepare(self, images):
         """(B, 3, size, size) float32 on the device."""

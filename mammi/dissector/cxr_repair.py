@@ -62,9 +62,12 @@ class CxrRepair(Dissector):
     @torch.no_grad()
     def embed_images(self, batch):
         """(B, D) float32, unit norm."""
-        rows = [self._network.encode_image(self.prepare(batch.images[i:i + self.batch_size]), normalize=True)
+        rows = [self.encode(self.prepare(batch.images[i:i + self.batch_size]))
                 for i in range(0, len(batch), self.batch_size)]
         return torch.cat(rows).cpu().numpy()
+
+    def encode(self, x):
+        return self._network.encode_image(x, normalize=True)
 
     def prepare(self, images):
         """(B, 3, size, size) float32 on the device: the grey channel three times."""

@@ -75,8 +75,7 @@ class LockedText(Dissector):
 
         So the cosine of an image and a text is the mean of its patches' products with the text.
         """
-        tokens = self._tokens(batch)
-        return (tokens / tokens.mean((1, 2), keepdim=True).norm(dim=3, keepdim=True).clamp(min=1e-12)).cpu().numpy()
+        return _of_unit_mean(self._tokens(batch)).cpu().numpy()
 
     def embed_texts(self, texts):
         return self.project_texts(self.text_encoder.embed(list(texts)))
@@ -89,6 +88,18 @@ class LockedText(Dissector):
     def prepare(self, batch):
         """(B, C, H, W) on the device, from a batch's raw images."""
         return torch.stack([self.module.tower.transform(image) for image in batch.images]).to(self.device)
+
+    def inputs(self, batch):
+        return self.prepare(batch)
+
+    def encode(self, x):
+        return normalize(self.module.project_map(self.module.tower(x)).mean((1, 2)), dim=1)
+
+    def encode_patches(self, x):
+        return _of_unit_mean(self.module.project_map(self.module.tower(x)))
+
+    def field(self, size):
+        return 0, 0, *size  # the transform stretches the whole image
 
     def _tokens(self, batch):
         x = self.prepare(batch)
@@ -167,6 +178,11 @@ class TwoTowers(nn.Module):
         for key, value in state.items():
             wanted[key].copy_(value)
         self.filled = len(state)
+
+
+def _of_unit_mean(tokens):
+    """(B, h, w, D) scaled so that their mean over h and w has norm 1."""
+    return tokens / tokens.mean((1, 2), keepdim=True).norm(dim=3, keepdim=True).clamp(min=1e-12)
 
 
 def _locate(weights):

@@ -61,10 +61,12 @@ class MammoCLIP(Dissector):
     @torch.no_grad()
     def embed_images(self, batch):
         """(B, 512) float32, unit norm."""
-        net, step = self._network, min(self.batch_size, IMAGES)
-        rows = [normalize(net.image_projection.projection(net.image_encoder(self.prepare(batch.images[i:i + step]))))
-                for i in range(0, len(batch), step)]
+        step = min(self.batch_size, IMAGES)
+        rows = [self.encode(self.prepare(batch.images[i:i + step])) for i in range(0, len(batch), step)]
         return torch.cat(rows).cpu().numpy()
+
+    def encode(self, x):
+        return normalize(self._network.image_projection.projection(self._network.image_encoder(x)))
 
     def prepare(self, images):
         """(B, 3, height, width) float32 on the device."""

@@ -60,10 +60,13 @@ class MedCLIP(Dissector):
     @torch.no_grad()
     def embed_images(self, batch):
         """(B, 512) float32, unit norm."""
-        network, head = self._image
-        rows = [normalize(linear(network(self.prepare(batch.images[i:i + self.batch_size])).pooler_output, head))
+        rows = [self.encode(self.prepare(batch.images[i:i + self.batch_size]))
                 for i in range(0, len(batch), self.batch_size)]
         return torch.cat(rows).cpu().numpy()
+
+    def encode(self, x):
+        network, head = self._image
+        return normalize(linear(network(x).pooler_output, head))
 
     def prepare(self, images):
         """(B, 3, 224, 224) float32 on the device: the grey channel three times."""

@@ -58,8 +58,13 @@ class Explainer(ABC):
     def check(self, subject, readouts):
         """Raise :class:`BadInput` unless ``subject`` offers what this explainer needs of it, before the work."""
         if not hasattr(subject, "forward"):
-            raise BadInput(f"explainer={self.name}: {subject.name} has no network that prepared images could be given "
-                           "to; only explainer=actmap explains units that are read off maps")
+            needs = "gradients, and" if self.gradients else "a network that prepared images can be given to, and"
+            raise BadInput(f"explainer={self.name} needs {needs} {subject.name} has none; only explainer=actmap "
+                           "explains units that are read off maps")
+
+    def with_uncertainty(self, subject, x, readouts):
+        """(attributions, (B, H, W) of how uncertain each is, or None where the explainer does not say)."""
+        return self(subject, x, readouts), None
 
 
 def read(subject, x, readouts):
@@ -67,3 +72,24 @@ def read(subject, x, readouts):
     layers = list(dict.fromkeys(readout.layer for readout in readouts))
     readings = subject.forward(x, layers)
     return torch.stack([readings[readout.layer].pooled[i, readout.index] for i, readout in enumerate(readouts)])
+
+
+def without_offset(maps):
+    """(B, H, W) less each map's own minimum: scores that no pixel can lower say nothing of where it matters."""
+    return maps - maps.amin((1, 2), keepdim=True)
+
+
+def of_sign(attributions, sign):
+    """(B, H, W) at least 0 from (B, C, H, W) signed attributions, summed over channels.
+
+    sign  ``absolute``, as NEMt's comparisons have it, or ``positive``: only what speaks for the read-out
+    """
+    total = attributions.detach().sum(1).float()
+    return total.abs() if sign == "absolute" else total.relu()
+
+
+def check_sign(sign):
+    """``sign`` of :func:`of_sign`, or :class:`BadInput`."""
+    if sign not in ("absolute", "positive"):
+        raise BadInput(f"explainer.sign={sign}: expected absolute or positive")
+    return sign

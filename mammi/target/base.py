@@ -8,7 +8,7 @@ from mammi.errors import BadInput, near
 from mammi.files import digest
 from mammi.target import alarms
 from mammi.target.penultimate import Tap
-from mammi.target.read_out import REDUCERS, read_out
+from mammi.target.read_out import REDUCERS, layout, maps_of, read_out
 from mammi.types import LinearHead, Reading, Readout
 
 
@@ -184,6 +184,39 @@ class TorchTarget(Target):
             readings["final"] = readings["final"]._replace(maps=cams)
         return {layer: readings[layer] for layer in layers}
 
+    def gradients(self, x, readouts, layer):
+        """(A, d f / d A), both (B, N, h, w) or, where ``layer`` has no maps, (B, N): what it says of each image, and
+        how the image's read-out f changes with it. B ``readouts`` of layers that ``layer`` leads to, one an image.
+
+        Raises :class:`BadInput` where a read-out does not hang on the layer.
+        """
+        tap, kept = self.tap(layer), []
+
+        # What is kept is what the network goes on with: a copy, since a later module may work in place. The network's
+        # own ReLU behind a ``relu`` tap would let no gradient through where the map is 0, but does for any above.
+        def keep(_module, args, output=None):
+            value = args[0] if tap.input else output.relu() if tap.relu else output
+            kept.append(value)
+            onward = value + torch.finfo(value.dtype).tiny if tap.relu else value.clone()
+            return (onward, *args[1:]) if tap.input else onward
+
+        module = self._modules[tap.module]
+        handle = module.register_forward_pre_hook(keep) if tap.input else module.register_forward_hook(keep)
+        try:
+            with torch.enable_grad():
+                readings = self.forward(x.detach().requires_grad_(), dict.fromkeys(r.layer for r in readouts))
+                values = sum(readings[r.layer].pooled[i, r.index] for i, r in enumerate(readouts))
+                gradient, = torch.autograd.grad(values, kept[-1], allow_unused=True)
+        finally:
+            handle.remove()
+        if gradient is None:
+            raise BadInput(f"the read-out {readouts[0].name} of {self.name} does not hang on its layer {layer}: choose "
+                           "one that comes before it (task=layers lists them in order)")
+        value, form = kept[-1].detach(), layout(kept[-1].shape, self.prefix)
+        if form and (maps := maps_of(value, form)) is not None:
+            return maps, maps_of(gradient, form)
+        return value.flatten(1), gradient.flatten(1)
+
     @contextmanager
     def _hooks(self, layers, outputs):
         handles = []
@@ -210,3 +243,4 @@ class TorchTarget(Target):
         except BadInput as error:
             raise BadInput(f"target.layer={layer} of {self.name}: {error}") from error
         return reading if maps else Reading(reading.pooled)
+

@@ -10,8 +10,8 @@ tables    of other tasks the columns in :data:`TABLES`: numbers by model, layer,
 files     annotations.csv (words and scores), the same columns of these tables, the same numbers as metrics.json
 pictures  those of :data:`PICTURES`, which show curves and bars
 
-``images=True`` adds all pictures, all of neurons.csv, contributions.csv, images.csv and the run's notes. What hangs on
-the machine (reproduce.sh, run.log, versions.json, .hydra) never goes.
+``images=True`` adds all pictures, all of neurons.csv, contributions.csv, images.csv, explain_metrics.csv and the
+run's notes. What hangs on the machine (reproduce.sh, run.log, versions.json, .hydra) never goes.
 """
 import csv
 import io
@@ -28,7 +28,7 @@ from mammi.types import NOT_ASKED, NOT_CHECKED, VERDICTS
 
 PICTURES = ("scores.png", "frequency.png", "auroc.png", "performance.png", "similarity.png", "clinical.png",
             "categories.png")
-WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv")
+WITH_IMAGES = ("neurons.csv", "contributions.csv", "images.csv", "explain_metrics.csv")
 WORDS = ("neuron", "name", "rank", "concept", "score", "gate")
 COLUMNS = re.compile("neuron|name|status|images_selected|top_concept|concepts|accepted|purity|precision|recall|"
                      "runner_up|margin|without_it|gate|(hit|f1|cos|cosy)(_[a-z0-9]+)*")
@@ -39,7 +39,9 @@ TABLES = {  # {task: {file: columns of it}}
     "micn": {"models.csv": re.compile("model|what|seeds|(accuracy|macro_f1|auroc)(_[a-z]+)*"),
              "concepts.csv": re.compile("concept|share_(train|test)|accuracy|auroc|spearman|neurons|auroc_neurons|"
                                         "spearman_neurons|leak|leak_correlation"),
-             "rules_global.csv": re.compile("class|rule|length|images|share|right|truth|fulfilled|right_by_labels")}}
+             "rules_global.csv": re.compile("class|rule|length|images|share|right|truth|fulfilled|right_by_labels")},
+    "explain": {"explain_units.csv": re.compile("explainer|layer|unit|name|concept|images|mass|rank|pointing|drop|"
+                                                "faithfulness|entropy|gini|activation|area|ms")}}
 NAME_LENGTH = 120
 
 

@@ -93,6 +93,21 @@ def test_a_comparison_sends_its_tables_and_figures(tmp_path):
     assert [secret for secret in SECRETS if secret.encode() in sent] == []
 
 
+def test_of_explanations_the_units_means_go_and_images_only_on_wish(tmp_path):
+    folder = offline_run.folder(tmp_path / "run")
+    of_task(folder, "explain")
+    (folder / "neurons.csv").unlink()
+    (folder / "explain_units.csv").write_text(f"explainer,name,mass,strange\nrise,Mass,.25,{IMAGE}\n")
+    (folder / "explain_metrics.csv").write_text(f"image,mass\n{IMAGE},.25\n")
+    (folder / "explain.png").write_bytes(b"pixels")
+    record, = records(folder)
+    assert record.tables["explain_units"] == (["explainer", "name", "mass"], [["rise", "Mass", .25]])
+    assert "explain_units.csv" in record.files and IMAGE.encode() not in everything(record)
+    assert "explain" not in record.pictures and "explain_metrics.csv" not in record.files
+    record, = records(folder, images=True)
+    assert "explain" in record.pictures and IMAGE.encode() in record.files["explain_metrics.csv"]
+
+
 def test_a_sweep_is_a_group_and_a_study_one_of_its_parts(tmp_path):
     for i in range(2):
         offline_run.folder(tmp_path / "evening" / str(i), mode="MULTIRUN")
