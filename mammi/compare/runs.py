@@ -9,7 +9,8 @@ from mammi.compare.check import check_depths, check_ids, check_same
 from mammi.compare.layers import Layer
 from mammi.errors import BadInput
 from mammi.finished import read
-from mammi.report import read_object
+from mammi.report import GATE, read_object, verdicts
+from mammi.types import NOT_CHECKED
 
 APART = ("device", "batch_size")  # keys of a config's groups that no number depends on
 SAME = {"dissector": "one dissector must have looked at all: another gives other words to the same images",
@@ -18,13 +19,15 @@ SAME = {"dissector": "one dissector must have looked at all: another gives other
 
 
 class Read(NamedTuple):
-    """What :func:`from_runs` found: layers, image ids, whether images are synthetic, {group: name}, notes."""
+    """What :func:`from_runs` found: layers, image ids, whether images are synthetic, {group: name}, notes, and what the
+    gate said in these runs."""
 
     layers: list
     ids: tuple
     synthetic: bool
     names: dict
     notes: tuple
+    gate: str
 
 
 def from_runs(runs, concepts):
@@ -38,10 +41,11 @@ def from_runs(runs, concepts):
     import pandas as pd
 
     groups = _models(runs)
-    found, ids, abouts, place = [], {}, {}, {word: j for j, word in enumerate(concepts.words)}
+    found, gates, ids, abouts, place = [], [], {}, {}, {word: j for j, word in enumerate(concepts.words)}
     for model, folders in groups.items():
         for depth, folder in enumerate(folders):
             run, about = read(folder), read_object(Path(folder) / "run.json")
+            gates.append({GATE: NOT_CHECKED} | run.metrics)
             _check_method(about, run.config, folder)
             own = tuple(pd.read_csv(Path(folder) / "images.csv", dtype=str, keep_default_na=False)["id"])
             check_ids(own, str(folder))
@@ -53,7 +57,7 @@ def from_runs(runs, concepts):
     about = next(iter(abouts.values()))[0]
     notes = list(dict.fromkeys(note for other, _ in abouts.values() for note in other.get("notes", ())))
     names = {key: about["names"][key] for key in ("probing_set", "concept_set", "dissector")}
-    return Read(found, next(iter(ids.values())), about["synthetic"], names, tuple(notes))
+    return Read(found, next(iter(ids.values())), about["synthetic"], names, tuple(notes), verdicts(gates))
 
 
 def _models(runs):

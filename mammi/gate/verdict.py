@@ -5,8 +5,17 @@ from mammi.types import NOT_ASKED, NOT_CHECKED, Verdict
 def question(gate, method, evidence):
     """The :class:`mammi.types.Verdict` on the evidence's dissector; ``gate`` may refuse, or be None: nobody asks."""
     if not getattr(method, "asks_dissector", True):
-        return Verdict(NOT_ASKED, f"{type(method).__name__} takes no dissector's word")
+        return not_asked(f"{type(method).__name__} takes no dissector's word")
     return gate(evidence) if gate else Verdict(NOT_CHECKED, "gate=none: nobody asked whether its words mean anything")
+
+
+def not_asked(why):
+    return Verdict(NOT_ASKED, why)
+
+
+def stated(verdict, dissector):
+    """The verdict as a line of a run's notes."""
+    return f"gate: {dissector.name} is {verdict.name}: {verdict.says}"
 
 
 def numbers(verdict):

@@ -13,6 +13,7 @@ from mammi.compare.scores import best, in_place_of, owners, relative, shuffled, 
 from mammi.compare.tables import Comparison
 from mammi.errors import BadInput, number
 from mammi.evidence import Evidence
+from mammi.gate import verdict as gating
 from mammi.image_text import living, ready
 from mammi.method.clip_dissect import soft_wpmi
 from mammi.overlap import check_apart, warnings
@@ -28,13 +29,14 @@ ENOUGH_NULL = 1000  # null units a layer
 
 
 def compare(models, runs, layers, reference, fit, train, val, probing_set, concept_set, dissector, top_k, a, lam,
-            null_units, resamples, cache, batch_size, seed, out):
+            null_units, resamples, cache, batch_size, seed, out, gate=None):
     """Compare models and leave in ``out``:
 
     layers.csv    a row per layer: mean best score, both thresholds, units above them, entropy of their categories
     coverage.csv  units and different concepts of each category;  delta.csv  the same less the reference's
     changes.csv   concepts that came, went or stayed;             missing.csv  those that no model has
     workflow.csv  share of clinical words, and of each step of reading;  units.csv  every unit's best word
+    gate.csv      what the dissector was asked before;  golden.json  see :mod:`mammi.gate.verdict`
     similarity, clinical, categories (.png and .pdf), run.json, versions.json, reproduce.sh, last ``metrics.json``
 
     models      {name: target}; or none, and
@@ -62,11 +64,16 @@ def compare(models, runs, layers, reference, fit, train, val, probing_set, conce
         notes = [*read.notes, "finished runs hold no activations, so there is no permutation null: give task.models "
                  "for that. Many units pass the official threshold in any model, in a random one too"]
         check_reference(reference, {layer.model: None for layer in found})
-        patients = None
+        patients, gated = None, {"gate": read.gate}
     else:
         check_ids(probing_set.ids, probing_set.name)
         _check(models, probing_set, top_k, null_units)
         notes = _fit(models, fit, train, val, probing_set, dissector, cache, seed, out)
+        verdict = gating.question(gate, None, Evidence(next(iter(models.values())), probing_set, concepts, dissector,
+                                                       None, cache, batch_size))
+        gating.leave(verdict, out)
+        gated = gating.numbers(verdict)
+        notes.append(gating.stated(verdict, dissector))
         found, more = _layers(models, layers, probing_set, concepts, dissector, (top_k, a, lam), null_units, cache,
                               batch_size, seed)
         notes += more
@@ -83,7 +90,7 @@ def compare(models, runs, layers, reference, fit, train, val, probing_set, conce
              f"{names['dissector']}. Intervals: 95 %, units drawn within layers.")
     draw(comparison, kind, about, out.path)
     metrics = {"images": images, "patients": patients, "concepts": len(concepts), "models": len(comparison.models),
-               "layers": len(comparison.depths), **facts_of(comparison, tables)}
+               "layers": len(comparison.depths), **gated, **facts_of(comparison, tables)}
     out.about(names={**names, "models": ", ".join(comparison.models), "reference": reference}, synthetic=synthetic,
               images=images, concepts=len(concepts), concept_source=concepts.source,
               concepts_dropped=concepts.dropped, notes=notes)

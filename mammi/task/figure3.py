@@ -7,6 +7,7 @@ from mammi import importance
 from mammi.errors import BadInput, near, number
 from mammi.evidence import Evidence
 from mammi.explainer.actmap import ActMap
+from mammi.gate import verdict as gating
 from mammi.overlap import seen, warnings
 from mammi.task.explain_rows import Row, predicted
 from mammi.task.explain_truth import Truth
@@ -35,7 +36,7 @@ class Case(NamedTuple):
 
 
 def figure3(target, probing_set, concept_set, dissector, selection, methods, explainer, val, images, neurons, cache,
-            batch_size, out):
+            batch_size, out, gate=None):
     """Leave ``figure3.png``, ``figure3.pdf``, ``figure3.csv`` (a row per image, class and neuron) and ``metrics.json``.
 
     target     with ``layer=penultimate``: its units are annotated and shown
@@ -62,17 +63,19 @@ def figure3(target, probing_set, concept_set, dissector, selection, methods, exp
 
     cases = cases_of(at, belongs, probabilities, thresholds, evidence)
     evidence.gather()
+    verdict = gating.question(gate, None, evidence)
+    gating.leave(verdict, out)
     words = {name: method(evidence) for name, method in methods.items()}
     shown = [show(case, evidence, explainer, Truth(probing_set), neurons) for case in cases]
 
     table = table_of(cases, shown, words, probing_set)
     facts = {"cases": len(cases), "images": len(at), "map_cosine": float(np.nanmean([s.cosine for s in shown])),
              "share_of_leading": float(table.groupby("case")["share"].sum().mean()),
-             "images_seen_in_training": seen(target, probing_set)}
+             "images_seen_in_training": seen(target, probing_set), **gating.numbers(verdict)}
     names = {"target": target.name, "probing_set": probing_set.name, "concept_set": concepts.name,
              "dissector": dissector.name, "layer": target.layer, "explainer": explainer.name}
     notes = [*warnings(target, probing_set), *probing_set.notes, *target.notes, *dissector.notes,
-             *(note for found in words.values() for note in found.notes)]
+             *(note for found in words.values() for note in found.notes), gating.stated(verdict, dissector)]
     if target.head is None:
         notes.append("the head is not linear: importance is activation x gradient, not the exact Shapley value")
     out.csv("figure3.csv", table)

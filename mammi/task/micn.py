@@ -10,6 +10,7 @@ import numpy as np
 
 from mammi.errors import BadInput, number
 from mammi.evidence import Evidence
+from mammi.gate import verdict as gating
 from mammi.micn.published import plan
 from mammi.micn.rules import global_rules, local_rules
 from mammi.overlap import check_apart, warnings
@@ -24,7 +25,7 @@ from mammi.types import Concepts
 
 
 def micn(target, probing_set, concept_set, dissector, selection, method, explainer, cache, batch_size, seed, out, *,
-         train=None, val=None, shared_patients="error", classes=None, words=None, run=None, experts=None,
+         gate=None, train=None, val=None, shared_patients="error", classes=None, words=None, run=None, experts=None,
          experts_image=None, threshold="quantile", threshold_value=None, on_leak="report", fit=None, mode="fixed",
          layer=None, finetune=False, head=None, training=None, lambda1=.1, lambda2=.1, seeds=3, baselines=True,
          explained=64, shown=6):
@@ -34,6 +35,8 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
                        alignment, the cross-check with MAMMI's neurons
     models.csv         the same numbers of all that it is compared with; concepts.csv a row a concept
     rules_global.csv, rules_local.jsonl, alignment.png, alignment/: of the first seed
+
+    gate.csv           what the dissector was asked before; golden.json, see :mod:`mammi.gate.verdict`
 
     train, val         sets to learn from; without them train, val and test are splits of ``probing_set``
     classes            see :func:`mammi.micn.classes.classes_of`
@@ -64,6 +67,9 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
                 for part, split in sets.items()}
     found = concept_labels(evidence, words, source, threshold, threshold_value, experts, experts_image, y, classes,
                            on_leak)
+    verdict = gating.question(gate, None, evidence["test"]) if found.rows else gating.not_asked("experts labelled")
+    gating.leave(verdict, out)
+    notes.append(gating.stated(verdict, dissector))
     features = {part: np.asarray(one.read([target.layer])[target.layer]) for part, one in evidence.items()}
     problem = Problem(target, target.layer, y, found.labels, features, options, recipe, (lambda1, lambda2),
                       mode == "paper", {part: split.images for part, split in sets.items()} if finetune else None)
@@ -93,7 +99,7 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
               "seconds_training": float(np.mean([one.seconds for one in ours])),
               "epochs": float(np.mean([one.epochs for one in ours])), "concepts": len(found.words), "seeds": seeds,
               "leaking": len(found.leaks), "dropped": len(found.dropped), "classes": len(classes)}
-    facts |= {f"images_{part}": len(split.y) for part, split in sets.items()}
+    facts |= {f"images_{part}": len(split.y) for part, split in sets.items()} | gating.numbers(verdict)
 
     for name, frame in (("models", table), ("concepts", concepts), ("rules_global", whole)):
         out.csv(f"{name}.csv", frame)
