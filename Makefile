@@ -55,6 +55,36 @@ tables: $(READY)  ## the paper's tables from the runs below outputs, into experi
 figures: $(READY)  ## the paper's figures and the leaderboard from the runs below outputs, into experiments/mammi/figures
 	$(BIN)/python -m mammi figures
 
+figure3: $(READY)  ## leading neurons of predictions, their words by four methods, where they fire
+	$(BIN)/python run.py experiment=figure3 $(ARGS)
+
+explainers: $(READY)  ## every explainer against the phantom's exact masks, and the table
+	$(BIN)/python run.py experiment=explainers $(ARGS)
+	PYTHONPATH=. $(BIN)/python experiments/nemt/table.py outputs/explainers
+
+nemt: $(READY)  ## numbers of the shipped explanation masks, class by class
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/nemt/fitting.py --classes
+
+gate-faults: $(READY)  ## wrong weights before the gate
+	$(BIN)/python experiments/gate/faults.py
+
+chest-dissect: $(READY)  ## what models of the phantom know, by layer and category
+	$(BIN)/python run.py experiment=chest_dissect $(ARGS)
+
+mammo-dissect: $(READY)  ## the same on mammograms, before and after fine-tuning (mini-MIAS, see experiments/mammo)
+	$(BIN)/python run.py experiment=mammo_dissect $(ARGS)
+
+skin-dissect: $(READY)  ## the same on skin lesions (HAM10000 subset, see experiments/mammo)
+	$(BIN)/python run.py experiment=skin_dissect $(ARGS)
+
+micn: $(READY)  ## Med-MICN on synthetic chest x-rays, and a planted rule
+	$(BIN)/python run.py experiment=micn_phantom
+	$(BIN)/python run.py experiment=micn_rule
+
+micn-table: $(READY)  ## Med-MICN's published table: runs where the files are here, then published beside obtained
+	-$(BIN)/python run.py experiment=micn_table $(ARGS)
+	$(BIN)/python -m mammi micn-table
+
 verify-paper: $(READY)  ## compare a finished run of profile=paper with the published numbers (RUN=FOLDER, or the newest)
 	$(BIN)/python -m mammi verify $(RUN)
 
@@ -97,8 +127,10 @@ bench: $(READY)  ## time matching, whole runs and extraction against plainer way
 	$(BIN)/python experiments/benchmarks/whole_runs.py
 	$(BIN)/python experiments/benchmarks/extraction.py
 	$(BIN)/python experiments/benchmarks/memory.py
+	$(BIN)/python experiments/benchmarks/texts.py
+	$(BIN)/python experiments/benchmarks/compare.py
 
 clean:  ## delete run folders and the cache
 	find outputs -mindepth 1 -not -name README.md -delete
 
-.PHONY: help demo test test-all lint install table1 table2 table3 table4 table5 figure2a figure2b leaderboard experiments tables figures verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet medclip-env parity-medclip phantom-weights rehearsal bench clean
+.PHONY: help demo test test-all lint install table1 table2 table3 table4 table5 figure2a figure2b leaderboard experiments tables figures figure3 explainers nemt gate-faults chest-dissect mammo-dissect skin-dissect micn micn-table verify-paper sweep real-mini real-mini-skin real-mini-mammo mpnet medclip-env parity-medclip phantom-weights rehearsal bench clean

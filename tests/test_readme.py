@@ -114,6 +114,22 @@ def test_every_table_and_figure(tmp_path):
         call(f"python -m mammi tables {tmp_path}", f"--to={tmp_path / 'tables'}")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("line, more, leaves", [
+    ("task=explain explainer=gradcam", ["task.limit=6"], "explain.png"),
+    ("experiment=explainers", ["task.limit=2"], "explain_metrics.csv"),
+    ("experiment=figure3", ["probing_set.limit=600"], "figure3.pdf"),
+    ("task=fit_explainer", ["task.epochs=1", "task.train.n=300", "task.val.n=100"], "card.json"),
+    ("experiment=chest_dissect", ["probing_set.n=600", "task.resamples=100"], "delta.csv"),
+    ("experiment=planted_pair", ["probing_set.n=600", "task.resamples=100"], "changes.csv"),
+    ("experiment=micn_rule", ["task.seeds=1", "task.baselines=false"], "rules_global.csv"),
+    ("experiment=micn_phantom", ["task.seeds=1"], "models.csv")])
+def test_what_goes_beyond_words_as_written(tmp_path, line, more, leaves):
+    assert any(f"python run.py {line}" in run for run in RUNS)
+    call(f"python run.py {line}", f"paths.outputs={tmp_path}", *more)
+    assert list(tmp_path.rglob(leaves)) and list(tmp_path.rglob("run.json" if "fit" not in line else leaves))
+
+
 def test_your_own_images_and_words_as_written(tmp_path):
     out, folder = f"paths.outputs={tmp_path}", tmp_path / "images"
     folder.mkdir()

@@ -8,7 +8,7 @@ from torch.nn.functional import cosine_similarity
 
 EPS = 1e-6
 FIRES = .5      # z above which a read-out counts as firing
-OCCLUSIONS = ("mean", "noise", "blur", "swap")
+OCCLUSIONS = ("mean", "average", "noise", "blur", "swap")
 
 
 def occlude(x, m, base=0.0):
@@ -17,25 +17,40 @@ def occlude(x, m, base=0.0):
     return x * m + base * (1 - m)
 
 
-def base_of(x, occlusion, generator=None):
+def base_of(x, occlusion, generator=None, silent=None):
     """What is seen where ``x`` is deleted.
 
-    mean   0: a pixel of the training images' mean
+    mean   0: a pixel of the training images' mean. It dims a whole image cheaply, and grey is no absence of a grey
+           finding
+    average  the mean of the batch's images, pixel by pixel: what such an image shows there
     noise  N(0, 1), which prepared pixels are alike in mean and deviation (the authors' takes those of raw pixels)
     blur   ``x`` under a Gaussian of 10 pixels at 224 (Fong and Vedaldi, 2017)
-    swap   the next image of the batch: what is deleted looks as it does in somebody else. A half-transparent mean pixel
-           dims a whole image cheaply, and grey is no absence of a grey finding
+    swap   another image of the batch, one of those that ``silent`` (B, B) allows (j in the place of i where
+           ``silent[i, j]``); without it, or where it allows none, the next one
     """
     if occlusion == "noise":
         return torch.randn(x.shape, generator=generator).to(x)
+    if occlusion == "average":
+        return x.mean(0, keepdim=True)
     if occlusion == "swap":
-        return x.roll(1, 0)
+        return x[others(len(x), silent, generator).to(x.device)]
     if occlusion == "blur":
         from torchvision.transforms.functional import gaussian_blur
 
         sigma = 10 * x.shape[-1] / 224
         return gaussian_blur(x, 2 * int(2 * sigma) + 1, sigma)
     return 0.0
+
+
+def others(n, silent=None, generator=None):
+    """(n,) for each of n images the number of another one, see ``swap`` in :func:`base_of`."""
+    following = torch.arange(n).roll(1)
+    if silent is None:
+        return following
+    allowed = silent.cpu().float()
+    some = allowed.any(1)
+    following[some] = torch.multinomial(allowed[some], 1, generator=generator)[:, 0]
+    return following
 
 
 def distance(u, v):

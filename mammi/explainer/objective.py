@@ -49,10 +49,11 @@ class Rules(NamedTuple):
         return random_kernel(self.kernel, torch.Generator().manual_seed(seed), device)
 
 
-def rules(mode="fixed", loss=None, occlusion="mean", kernel=None, side=224):
+def rules(mode="fixed", loss=None, occlusion=None, kernel=None, side=224):
     """:class:`Rules` of options as a user types them, for images of ``side`` pixels; :class:`BadInput` names a bad one.
 
-    loss None: ``own`` in mode fixed, ``t_inverse`` in mode paper. kernel None: 21 of 224 pixels, 7 of 64
+    loss None: ``own`` in mode fixed, ``t_inverse`` in mode paper. occlusion None: ``swap`` with ``own``, else ``mean``,
+    as published. kernel None: 21 of 224 pixels, 7 of 64
     """
     if mode not in LOSSES:
         raise BadInput(f"task.mode={mode}: expected fixed or paper")
@@ -60,6 +61,7 @@ def rules(mode="fixed", loss=None, occlusion="mean", kernel=None, side=224):
     if loss not in LOSSES[mode]:
         hint = " own is not the authors': it needs task.mode=fixed" if loss == "own" else ""
         raise BadInput(f"task.loss={loss} with task.mode={mode}: {near(str(loss), LOSSES[mode])}{hint}")
+    occlusion = ("swap" if loss == "own" else "mean") if occlusion is None else occlusion
     if occlusion not in losses.OCCLUSIONS:
         raise BadInput(f"task.occlusion={occlusion}: {near(str(occlusion), losses.OCCLUSIONS)}")
     kernel = kernel_size(side) if kernel is None else kernel
@@ -96,7 +98,8 @@ class Objective:
             p = None if rules.embeds else probabilities(before.pooled)
             asked, channel = targets, torch.zeros(len(x), dtype=torch.long, device=x.device)
         m = rules.smoothed(decoder(features, channel), random_kernel(rules.kernel, self.generator, x.device))
-        base = losses.base_of(x, rules.occlusion, self.generator)
+        silent = None if self.strength is None else (p[:, asked].T < losses.FIRES)  # image j does not fire for i's unit
+        base = losses.base_of(x, rules.occlusion, self.generator, silent)
         after = self._answer(losses.occlude(x, m, base))
         rest = self._answer(losses.occlude(x, 1 - m, base)) if rules.loss.endswith("contrastive") else None
         return self._of_embedding(m, before, after, rest) if rules.embeds else self._of_units(m, p, asked, after, rest)

@@ -25,7 +25,7 @@ DEPENDS = ("python", "torch", "torchvision", "numpy", "timm")
 
 
 def fit_explainer(target, train, val, out, *, epochs, batch_size, accumulate=1, lr=1.0, weight_decay=.01, mode="fixed",
-                  loss=None, units=None, read=None, weight=2.0, width=256, partition=1, kernel=None, occlusion="mean",
+                  loss=None, units=None, read=None, weight=2.0, width=256, partition=1, kernel=None, occlusion=None,
                   seed=0):
     """Fit a decoder to ``target``; leave ``weights.safetensors`` and ``card.json`` in ``out``.
 
@@ -42,7 +42,7 @@ def fit_explainer(target, train, val, out, *, epochs, batch_size, accumulate=1, 
     weight       of the drop against the area (loss own)
     width, partition  see :class:`mammi.explainer.decoder.Decoder`
     kernel       pixels of the smoothing kernel; None: 21 of 224
-    occlusion    what is seen where a mask is 0: ``mean``, ``noise``, ``blur`` or ``swap``
+    occlusion    what is seen where a mask is 0: see :func:`mammi.explainer.losses.base_of`
     Returns the card. Raises :class:`BadInput` before the work where an option, a set or a unit cannot be used.
     """
     check_options(epochs, lr, batch_size, weight_decay, 0, 0)

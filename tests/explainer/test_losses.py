@@ -24,10 +24,19 @@ def test_occlusion_keeps_where_the_mask_is_one_and_shows_the_base_where_it_is_ze
     assert torch.equal(losses.occlude(x, torch.zeros_like(M)), torch.zeros_like(x))  # 0: the mean pixel
 
 
+def test_swapped_images_are_those_on_which_the_unit_is_silent():
+    silent = torch.tensor([[0, 1, 0, 1], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]).bool()
+    drawn = [losses.others(4, silent, torch.Generator().manual_seed(seed)).tolist() for seed in range(20)]
+    assert {at[0] for at in drawn} == {1, 3} and all(at[1:] == [0, 0, 2] for at in drawn)  # 1: none allowed, the next
+    x = torch.arange(4.)[:, None, None, None]
+    assert losses.base_of(x, "swap", torch.Generator().manual_seed(0), silent)[:, 0, 0, 0].tolist() == drawn[0]
+
+
 def test_what_is_shown_in_the_place_of_what_is_deleted():
     x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
     assert losses.base_of(x, "mean") == 0
     assert torch.equal(losses.base_of(x, "swap"), x[[3, 0, 1, 2]])
+    assert torch.equal(losses.base_of(x, "average"), (x[0] + x[1] + x[2] + x[3])[None] / 4)
     noise = [losses.base_of(x, "noise", torch.Generator().manual_seed(5)) for _ in range(2)]
     assert torch.equal(*noise) and noise[0].shape == x.shape
     assert abs(noise[0].mean()) < .05 and abs(noise[0].std() - 1) < .05

@@ -15,9 +15,9 @@ X = images()
 LABELS = torch.tensor([0, 2, 1, 1])
 
 
-def objective(mode, loss, subject=None, layer="final", weight=2.0, generator=1):
+def objective(mode, loss, subject=None, layer="final", weight=2.0, generator=1, occlusion="mean"):
     subject = subject or Small()
-    rule = rules(mode, loss, side=16, kernel=3)
+    rule = rules(mode, loss, occlusion, side=16, kernel=3)
     strength = Strength("sigmoid", [0, 2]) if mode == "fixed" and not rule.embeds else None
     return Objective(subject, find(subject, X, layer), layer, strength, rule, weight,
                      torch.Generator().manual_seed(generator))
@@ -51,6 +51,18 @@ def test_the_default_is_the_one_sided_loss_of_the_own_unit():
     w = z > .5
     plain = 1 - m.mean().item() + 2 * (1 - sum(w * np.maximum(0, z - z_m) ** 2) / w.sum())
     assert step(net, X).item() == pytest.approx(plain, abs=2e-6)
+
+
+def test_the_own_loss_deletes_by_images_on_which_the_unit_is_silent(monkeypatch):
+    assert rules().occlusion == "swap" and rules(loss="t").occlusion == rules("paper").occlusion == "mean"
+    step, seen = objective("fixed", None, occlusion=None), []
+    monkeypatch.setattr("mammi.explainer.losses.base_of", lambda x, *rest: seen.append(rest) or torch.zeros_like(x))
+    step(decoder(step), X)
+    occlusion, _, silent = seen[0]
+    z = step.subject.forward(X, ["final"])["final"].pooled[:, [0, 2]].sigmoid()
+    drawn = torch.multinomial(z + 1e-3, 1, generator=torch.Generator().manual_seed(1))[:, 0]
+    assert occlusion == "swap"
+    assert silent.tolist() == [[bool(z[j, drawn[i]] < .5) for j in range(4)] for i in range(4)]
 
 
 @pytest.mark.parametrize("loss", ["t", "t_inverse", "t_contrastive"])
