@@ -1,4 +1,4 @@
-"""A fitted decoder as a file: 16-bit tensors, and the card that says what it was fitted on."""
+"""A fitted decoder as a file: its weights in 16 bits, and the card that says what it was fitted on."""
 import json
 from pathlib import Path
 
@@ -14,9 +14,9 @@ CARD = ("target", "fingerprint", "layer", "units", "unit_names", "rules", "featu
 
 
 def save(decoder, path, card):
-    """Write ``decoder`` with its ``card`` (JSON-able, with the keys ``CARD``) inside."""
-    state = {name: tensor.detach().cpu().half().contiguous() if tensor.is_floating_point() else tensor.cpu()
-             for name, tensor in decoder.state_dict().items()}
+    """Write ``decoder`` with its ``card`` (JSON-able, with the keys ``CARD``) inside; statistics keep their 32 bits."""
+    state = {name: tensor.detach().cpu() for name, tensor in decoder.state_dict().items()}
+    state = {name: tensor.half().contiguous() if tensor.ndim > 1 else tensor for name, tensor in state.items()}
     with replacing(path) as part:
         save_file(state, part, {"card": json.dumps(card)})
 
@@ -32,6 +32,8 @@ def read(path):
     if lost := [key for key in CARD if key not in card]:
         raise BadInput(f"explainer.weights: {path} has no card that tells {lost[0]}; it is no decoder of "
                        "task=fit_explainer")
+    if broken := [key for key, tensor in state.items() if not tensor.isfinite().all()]:
+        raise BadInput(f"explainer.weights: {path} holds NaN or infinity ({broken[0]}): its training has diverged")
     decoder = Decoder(**card["decoder"])
     try:
         decoder.load_state_dict(state)

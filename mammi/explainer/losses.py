@@ -47,7 +47,7 @@ def others(n, silent=None, generator=None):
     following = torch.arange(n).roll(1)
     if silent is None:
         return following
-    allowed = silent.cpu().float()
+    allowed = silent.cpu().float().fill_diagonal_(0)
     some = allowed.any(1)
     following[some] = torch.multinomial(allowed[some], 1, generator=generator)[:, 0]
     return following

@@ -28,6 +28,7 @@ def test_swapped_images_are_those_on_which_the_unit_is_silent():
     silent = torch.tensor([[0, 1, 0, 1], [0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]).bool()
     drawn = [losses.others(4, silent, torch.Generator().manual_seed(seed)).tolist() for seed in range(20)]
     assert {at[0] for at in drawn} == {1, 3} and all(at[1:] == [0, 0, 2] for at in drawn)  # 1: none allowed, the next
+    assert losses.others(3, torch.eye(3).bool()).tolist() == [2, 0, 1]  # never itself
     x = torch.arange(4.)[:, None, None, None]
     assert losses.base_of(x, "swap", torch.Generator().manual_seed(0), silent)[:, 0, 0, 0].tolist() == drawn[0]
 
