@@ -20,7 +20,9 @@ def layout(shape, prefix=None):
     """The :class:`Layout` of an output of ``shape``, or None if it cannot be read.
 
     Transformers of the Swin family keep channels last. Images are square here, hence maps are: the axis that differs
-    from two equal ones is the channels. ``prefix`` tokens are taken for absent where the tokens without them make no
+    from two equal ones is the channels. Where images are not square (Mammo-CLIP's tower), a map that is as high as it
+    has channels, and of another width, would be taken for channels last by mistake; no shipped target has such a layer
+    at its own size. ``prefix`` tokens are taken for absent where the tokens without them make no
     square but all of them do (a ViT's patch embedding, before the class token joins).
     """
     if len(shape) == 2:

@@ -63,8 +63,9 @@ def words(folder):
         side = "units_model" if change == "gained" else "units_reference"
         own = own.sort_values(side, ascending=False, kind="stable")
         sure = (own["p_chance"] < .05).sum()
-        print(f"- {model} {change} {len(own)} concepts, {sure} of them p < .05 against chance: " + ", ".join(
-            f"{row['concept']} ({row[side]})" for row in own.head(WORDS).to_dict("records")))
+        holder = model if change == "gained" else own["reference"].iloc[0]
+        some = ", ".join(f"{row['concept']} ({row[side]})" for row in own.head(WORDS).to_dict("records"))
+        print(f"- {model} {change} {len(own)} concepts ({sure} of them {holder} has more often than chance): {some}")
 
 
 def main():

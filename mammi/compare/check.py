@@ -17,8 +17,12 @@ def check_ids(ids, name):
                        "and so does image_folder with its image_column")
 
 
-def check_same(ids):
-    """Raise :class:`BadInput` unless all of {model: image ids} are the same images, in whatever order."""
+def check_same(ids, keys=None):
+    """Raise :class:`BadInput` unless all of {model: image ids} are the same images, in whatever order.
+
+    keys  {model: content keys, as many as ids, or None where they are not known}: images of equal names may show
+          other things. They are compared where two models have them
+    """
     (first, ours), *others = ids.items()
     for name, theirs in others:
         if set(ours) != set(theirs):
@@ -26,6 +30,13 @@ def check_same(ids):
             raise BadInput(f"{first} was read on {len(ours)} images and {name} on {len(theirs)}, {both} of them the "
                            "same: best images of different lists cannot be compared. Annotate all models "
                            "with one probing_set (and one probing_set.split and limit)")
+    known = [(name, dict(zip(ids[name], own))) for name, own in (keys or {}).items() if own is not None]
+    for name, theirs in known[1:]:
+        other, ours = known[0]
+        if differs := [image for image, key in ours.items() if theirs[image] != key]:
+            raise BadInput(f"{other} and {name} were read on images of the same names, but {len(differs)} of "
+                           f"{len(ours)} show other things ({_some(differs)}): their keys in images.csv differ. "
+                           "Annotate all models with one probing_set, of the same files and settings")
 
 
 def check_reference(reference, models):

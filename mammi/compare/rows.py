@@ -2,16 +2,23 @@
 import numpy as np
 
 from mammi.compare import statistics
+from mammi.evaluation.metrics import wilson
 
 
-def values(name, one, statistic, low, high):
-    """K dicts {name, name_low, name_high, name_chance, name_chance_high} of a statistic (..., C) -> (..., K)."""
+def values(name, one, statistic, low, high, trials=0):
+    """K dicts {name, name_low, name_high, name_chance, name_chance_high} of a statistic (..., C) -> (..., K).
+
+    trials  of how many units the statistic counts a part, 0 at ``low`` and all at ``high``: at both ends no resample
+            differs, and the interval is Wilson's. 0 for statistics that are no such part, as numbers of concepts
+    """
     observed, samples = statistic(one.observed), statistic(one.samples)
     chance = None if one.chance is None else statistic(one.chance)
     high = np.broadcast_to(high, np.shape(observed))
     out = []
     for k, one_value in enumerate(observed):
         below, above = statistics.interval(one_value, samples[:, k], low, high[k])
+        if trials and one_value in (low, high[k]):
+            below, above = (high[k] * end for end in wilson(trials * (one_value == high[k]), trials))
         row = {name: one_value.item(), f"{name}_low": below, f"{name}_high": above}
         if chance is not None:
             own = chance[:, k][~np.isnan(chance[:, k])]
@@ -21,8 +28,8 @@ def values(name, one, statistic, low, high):
     return out
 
 
-def value(name, one, statistic, low=-np.inf, high=np.inf):
-    return values(name, one, lambda x: np.asarray(statistic(x))[..., None], low, high)[0]
+def value(name, one, statistic, low=-np.inf, high=np.inf, trials=0):
+    return values(name, one, lambda x: np.asarray(statistic(x))[..., None], low, high, trials)[0]
 
 
 def difference(ours, theirs, member):

@@ -12,10 +12,12 @@ from mammi.finished import read
 from mammi.report import GATE, read_object, verdicts
 from mammi.types import NOT_CHECKED
 
-APART = ("device", "batch_size")  # keys of a config's groups that no number depends on
+APART = ("device", "batch_size", "root", "memo")  # keys of a config's groups that no number depends on
 SAME = {"dissector": "one dissector must have looked at all: another gives other words to the same images",
         "concept_set": "the words to choose from must be the same",
+        "probing_set": "all models must have been read on the same images, with one template",
         "method": "scores of different measures, or of other constants, are on different scales"}
+REDUCER = "target.reducer"
 
 
 class Read(NamedTuple):
@@ -41,21 +43,26 @@ def from_runs(runs, concepts):
     import pandas as pd
 
     groups = _models(runs)
-    found, gates, ids, abouts, place = [], [], {}, {}, {word: j for j, word in enumerate(concepts.words)}
+    found, gates, ids, keys, abouts, place = [], [], {}, {}, {}, {word: j for j, word in enumerate(concepts.words)}
     for model, folders in groups.items():
         for depth, folder in enumerate(folders):
             run, about = read(folder), read_object(Path(folder) / "run.json")
             gates.append({GATE: NOT_CHECKED} | run.metrics)
             _check_method(about, run.config, folder)
-            own = tuple(pd.read_csv(Path(folder) / "images.csv", dtype=str, keep_default_na=False)["id"])
+            table = pd.read_csv(Path(folder) / "images.csv", dtype=str, keep_default_na=False)
+            own, name = tuple(table["id"]), f"{model} ({folder})"
             check_ids(own, str(folder))
-            ids[f"{model} ({folder})"], abouts[str(folder)] = own, (about, run.config)
+            ids[name], abouts[str(folder)] = own, (about, run.config)
+            keys[name] = tuple(table["key"]) if "key" in table else None  # runs before there were keys lack them
             found.append(_layer(run.neurons, model, about["names"]["layer"], depth, place, folder))
-    check_same(ids)
+    check_same(ids, keys)
     _check_groups(abouts)
+    _check_reducers({folder: config[REDUCER] for folder, (_, config) in abouts.items() if REDUCER in config})
     check_depths({model: [layer.name for layer in found if layer.model == model] for model in groups})
     about = next(iter(abouts.values()))[0]
-    notes = list(dict.fromkeys(note for other, _ in abouts.values() for note in other.get("notes", ())))
+    notes = [f"{name}: its images.csv has no keys, so its images are taken for those of the others by their names alone"
+             for name, own in keys.items() if own is None]
+    notes += list(dict.fromkeys(note for other, _ in abouts.values() for note in other.get("notes", ())))
     names = {key: about["names"][key] for key in ("probing_set", "concept_set", "dissector")}
     return Read(found, next(iter(ids.values())), about["synthetic"], names, tuple(notes), verdicts(gates))
 
@@ -106,3 +113,10 @@ def _check_groups(abouts):
                 what = f"{differs[0]} is {here.get(differs[0])} and {there.get(differs[0])}" if differs else \
                     f"{group} is {names[0]} and {names[1]}"
                 raise BadInput(f"{first} and {folder} cannot be compared: {what}; {why}")
+
+
+def _check_reducers(reducers):
+    """``reducers`` {folder: target.reducer}, of the runs that kept it."""
+    if len(set(reducers.values())) > 1:
+        raise BadInput(f"{REDUCER} differs: {reducers}. A mean over space and a maximum are different units; annotate "
+                       "all models with the same")

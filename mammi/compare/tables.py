@@ -21,8 +21,10 @@ class Comparison:
 
     Tables are DataFrames with a row for each model, layer (or ``all layers``) and threshold. Columns that end in
     ``_low`` and ``_high`` are 95 % intervals over units, drawn within their layers: what another set of as many such
-    units would give, not what other images or another training would. ``_chance`` is the mean of as many null units,
-    ``_chance_high`` their 97.5 % quantile, as if units were independent; both blank without a null.
+    units would give, not what other images or another training would. Where none or all of the units count, no drawn
+    one differs, and it is Wilson's; numbers of concepts and differences have no such interval. ``_chance`` is the mean
+    of as many null units, ``_chance_high`` their 97.5 % quantile, as if units were independent; both blank without a
+    null.
     """
 
     def __init__(self, layers, concepts, reference, resamples=1000, seed=0):
@@ -70,7 +72,7 @@ class Comparison:
         row = {}
         for threshold in self.thresholds:
             one = self.held[model, layer, threshold]
-            row |= value(f"above_{threshold}", one, lambda x: x.sum(-1), 0)
+            row |= value(f"above_{threshold}", one, lambda x: x.sum(-1), 0, one.units, one.units)
             row |= {f"concepts_{threshold}": int((one.observed > 0).sum())}
             for level in ("broad_category", "category"):
                 if level in self.levels:
@@ -95,7 +97,8 @@ class Comparison:
     def _covered(self, row, one):
         rows = []
         for level, (kinds, member) in self.levels.items():
-            units = values("units", one, lambda x, member=member: statistics.units(x, member), 0, np.inf)
+            units = values("units", one, lambda x, member=member: statistics.units(x, member), 0, one.units,
+                           one.units)
             found = values("concepts", one, lambda x, member=member: statistics.concepts(x, member), 0, member.sum(0))
             for k, kind in enumerate(kinds):
                 of = int(member[:, k].sum())
@@ -107,7 +110,8 @@ class Comparison:
         """Each other model less the reference, by group: units, different concepts, how many came and went.
 
         ``gained_chance`` is how many concepts that the reference lacks as many null units would show, ``lost_chance``
-        the same with the two exchanged: more than all false ones.
+        the same with the two exchanged: more than all false ones. Units of two models are drawn independently, although
+        a fine-tuned model shares its units with the other by index: drawn in pairs the intervals hardly differ.
         """
         rows = []
         for model, layer, threshold in self.held:
@@ -125,7 +129,9 @@ class Comparison:
         """A row for each concept that the reference or another model holds, over all layers: gained, lost or kept.
 
         ``p_chance`` is the probability that as many null units give at least the units of the model that holds it, by
-        :meth:`expected`; of a kept one the smaller of the two.
+        :meth:`expected`; of a kept one the smaller of the two. It asks whether that model has the word more often than
+        chance has it, not whether anything changed: the other model may have missed it by a hair. It cannot be smaller
+        than about units / (2 null units) for a word that one unit has, and it is not corrected for the number of words.
         """
         from scipy.stats import poisson
 
@@ -182,7 +188,7 @@ class Comparison:
             for part, some in parts:
                 row = {"model": model, "layer": self._name(model, layer), "threshold": threshold, "part": part,
                        "units": int(one.observed[some].sum()), "of_units": int(one.observed.sum())}
-                row |= value("share", one, lambda x, some=some: statistics.share(x, some), 0, 1)
+                row |= value("share", one, lambda x, some=some: statistics.share(x, some), 0, 1, row["of_units"])
                 row |= {"list_share": float(some.mean()), "concepts": int((one.observed[some] > 0).sum()),
                         "of_concepts": int(some.sum())}
                 row |= value("coverage", one, lambda x, some=some: (x[..., some] > 0).mean(-1), 0, 1)

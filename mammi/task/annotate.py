@@ -68,11 +68,12 @@ def contributions(annotations, evidence):
 
 
 def image_table(images):
-    """One row per image: id, patient, split, what else is known (view, sex, age), labels as 1, 0, blank for unknown."""
+    """One row per image: id, patient, split, what else is known (view, sex, age), ``key`` (of its content, whatever it
+    is called), labels as 1, 0, blank for unknown."""
     import pandas as pd
 
     columns = {"id": images.ids, "patient": images.patients, "split": images.splits or ("",) * len(images),
-               **images.facts}
+               **images.facts, "key": images.keys}
     for name, values in zip(images.label_names, images.labels.T if images.labels is not None else ()):
         columns[name if name not in columns else f"{name} (label)"] = pd.array(values, dtype="Float32").astype("Int8")
     return pd.DataFrame(columns)

@@ -26,6 +26,7 @@ from mammi.task.fitted import fit_dissector_in, fit_in
 TABLES = {"layers": "by_layer", "coverage": "coverage", "delta": "delta", "changes": "changes", "missing": "missing",
           "workflow": "workflow", "units": "units"}  # file and method of a Comparison
 ENOUGH_NULL = 1000  # null units a layer
+SATURATED, NEAR = .2, 1e-6  # of a layer's units, from when a note says so; distance to the highest score there is
 
 
 def compare(models, runs, layers, reference, fit, train, val, probing_set, concept_set, dissector, top_k, a, lam,
@@ -150,12 +151,39 @@ def _layers(models, layers, images, concepts, dissector, constants, null_units, 
         for depth, layer in track(list(enumerate(names[name])), f"{name}: words of layers"):
             rng = np.random.default_rng([seed, depth])  # the same shuffles for all models
             found.append(_layer(name, layer, depth, similarity, read[layer], orders, constants, rng))
-    return found, notes
+    return found, [*notes, *_alone(found), *_saturated(found, constants)]
+
+
+def _alone(layers):
+    """Notes on layers with one living unit."""
+    return [f"{layer.model}, {layer.name}: one living unit, scored with lam=0 (against itself alone it would score 0 "
+            "for every word). Its score, the layer's mean and with it the official threshold of this depth are on "
+            "another scale than other layers'" for layer in layers if len(layer.units) == 1]
+
+
+def _saturated(layers, constants):
+    """A note on layers where more than ``SATURATED`` of the N units reach log N, the highest score with lam=1."""
+    _, a, lam = constants
+    if lam != 1:
+        return []
+    full = {}
+    for layer in layers:
+        n = len(layer.units)
+        share = float((layer.score >= np.log(n) - NEAR).mean())
+        if n > 1 and share > SATURATED:
+            full[f"{layer.model}, {layer.name}"] = share
+    if not full:
+        return []
+    most = max(full, key=full.get)
+    return [f"{len(full)} of {len(layers)} layers: more than {SATURATED:.0%} of their units reach the highest score "
+            f"there is, log N (most: {most}, {full[most]:.0%}). Rounding then decides between their words. Choose a "
+            f"lower task.a than {a:g}"]
 
 
 def _layer(model, name, depth, similarity, activations, orders, constants, rng):
     top_k, a, lam = constants
     alive, activations = living(activations)
+    lam = 0 if activations.shape[1] == 1 else lam  # as method=clip_dissect: its own marginal would leave 0 everywhere
     fits = soft_wpmi(similarity, activations, top_k, a, lam=0)
     own = owners(activations.shape[1], len(orders), rng)
     null = soft_wpmi(similarity, shuffled(activations, orders, own), top_k, a, lam=0)

@@ -77,11 +77,15 @@ def summarise(comparison, tables, facts, names, notes, kind, folder):
                 continue
             ranked = some[some["change"] == change].sort_values(column, ascending=False, kind="stable")
             if len(ranked):
-                sure = f", {int((ranked['p_chance'] < .05).sum())} of them p < .05 against chance" \
-                    if "p_chance" in ranked else ""
+                holder = model if change == "gained" else comparison.reference
+                sure = f" ({int((ranked['p_chance'] < .05).sum())} of them {holder} has more often than chance, " \
+                       "p < .05)" if "p_chance" in ranked else ""
                 console.print(f"  {change} {len(ranked)} concepts{sure}: " + ", ".join(
                     f"{row['concept']} ({row[column]})" for row in ranked.head(WIDTH).to_dict("records"))
                     + ", ..." * (len(ranked) > WIDTH), soft_wrap=True)
+    if len(changes) and "p_chance" in changes:
+        console.print("p asks whether the model that has a word has it more often than null units have, not whether "
+                      "anything changed.", soft_wrap=True)
     console.print(f"In no layer of any model: {facts[f'missing_{threshold}']} of {facts['concepts']} concepts "
                   "(missing.csv).")
     for note in notes:

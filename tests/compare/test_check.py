@@ -60,6 +60,15 @@ def test_models_over_different_image_lists():
 
 
 @pytest.mark.fault
+def test_images_of_equal_names_that_show_other_things():
+    ids = {"one": ("a", "b"), "two": ("b", "a"), "three": ("a", "b")}
+    check_same(ids, {"one": ("A", "B"), "two": ("B", "A"), "three": None})
+    with pytest.raises(BadInput, match=r"one and three were read on images of the same names, but 1 of 2 show other "
+                                       r"things \(b\).*keys in images.csv differ"):
+        check_same(ids, {"one": ("A", "B"), "two": None, "three": ("A", "C")})
+
+
+@pytest.mark.fault
 def test_one_model_and_an_unknown_reference():
     assert check_reference(None, {"a": 1, "b": 2}) == "a" and check_reference("b", {"a": 1, "b": 2}) == "b"
     with pytest.raises(BadInput, match="two models or more, got a. Next: .target@task.models.NAME"):

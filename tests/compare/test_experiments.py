@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from mammi.concept_set.text_file import packaged
 from mammi.overlap import check_apart
 from run import build, teach
+from tests.probing_set.test_datasets import vindr  # noqa: F401
 from tests.test_conf import config
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,21 @@ def test_the_authors_blocks_and_words(no_data):
     assert [layer.rpartition(".")[2] for layer in cfg.task.layers] == ["2", "19", "38"]
     assert (cfg.task.top_k, cfg.task.a, cfg.task.lam) == (100, 10, 1) and cfg.probing_set.split == "test"
     assert cfg.task.train.split == "training" and cfg.task.reference == "domain"
+    tuned = {name: len(cfg.task.models[name].classes) for name in cfg.task.fit.models}
+    assert tuned == {"mass": 1, "calcification": 1, "density": 4, "cancer_birads": 5}
+    assert cfg.task.train.labels_column == cfg.task.val.labels_column
+
+
+def test_the_table_of_vindr_mammo_has_the_labels_of_all_four_classifiers(vindr):  # noqa: F811
+    cfg = config("experiment=mammo_dissect_paper", f"paths.data={vindr}")
+    images = instantiate(cfg.task.train)
+    assert images.label_names == ("Architectural Distortion", "BI-RADS 1", "BI-RADS 5", "DENSITY B", "DENSITY C",
+                                  "Mass", "Nipple Retraction")
+    assert images.labels.tolist() == [[1, 0, 1, 0, 1, 1, 0], [0, 0, 1, 0, 1, 1, 1]]
+    spelled = {name.rpartition(" ")[0] for model in ("density", "cancer_birads") for name in
+               cfg.task.models[model].classes}
+    assert spelled == {"DENSITY", "BI-RADS"} and {"BI-RADS 1", "DENSITY B"} <= set(
+        instantiate(cfg.task.val).label_names)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from mammi.compare import statistics
 from mammi.compare.layers import NULL, OFFICIAL, Layer, official_limits
@@ -45,7 +46,9 @@ def test_coverage_counts_units_and_different_concepts(found):
     assert joined["units"].to_dict() == {"breast": 8, "nature": 1}
     assert joined["concepts"].to_dict() == {"breast": 3, "nature": 1}
     official = pick(table, model="after", layer="layer1", threshold=OFFICIAL)
-    assert (official["units"] == 0).all() and (official["units_high"] == 0).all()
+    assert (official["units"] == 0).all() and (official["units_low"] == 0).all()
+    high = binomtest(0, 2).proportion_ci(method="wilson").high  # none of 2 units is not never
+    np.testing.assert_allclose(official["units_high"], 2 * high)
     assert (table["units_low"] <= table["units"]).all() and (table["units"] <= table["units_high"]).all()
     assert (table["concepts_high"] <= table["of"]).all()
 
@@ -85,6 +88,8 @@ def test_workflow_is_clinical_against_control_and_by_step(found):
     rows = pick(found.workflow(), layer=ALL, threshold=NULL).set_index(["model", "part"])
     assert rows.loc[("before", CLINICAL), "share"] == 4 / 5 and rows.loc[("after", CLINICAL), "share"] == 1
     assert rows.loc[("after", CLINICAL), "less_reference"] == pytest.approx(1 / 5)
+    wilson = binomtest(4, 4).proportion_ci(method="wilson")  # 4 of 4: resampled it stays 1
+    assert rows.loc[("after", CLINICAL), ["share_low", "share_high"]].tolist() == pytest.approx([wilson.low, 1])
     assert rows.loc[("before", CLINICAL), "list_share"] == 4 / 6
     assert rows.loc[("before", CLINICAL), "share_chance"] == 0  # null units above the threshold say dog
     row = rows.loc[("before", "characterise")]

@@ -46,7 +46,8 @@ def test_who_the_images_are_is_kept(tmp_path):
     images.facts = {"view": ("PA", "AP", "", "PA", "AP"), "age": ("61", "007", "", "33", "1")}
     run(tmp_path, images, TinyTarget())
     table = pd.read_csv(tmp_path / "images.csv", dtype=str, keep_default_na=False)
-    assert list(table) == ["id", "patient", "split", "view", "age", "Effusion", "Mass", "Nodule"]
+    assert list(table) == ["id", "patient", "split", "view", "age", "key", "Effusion", "Mass", "Nodule"]
+    assert table["key"].tolist() == list(images.keys)
     assert table["id"].tolist() == table["patient"].tolist() == list(images.ids)
     assert table["split"].tolist() == list(images.splits) and table["age"].tolist() == list(images.facts["age"])
     assert table["Effusion"].tolist() == ["0", "1", "0", "1", "0"] and table["Mass"].tolist() == list("10010")
@@ -57,7 +58,7 @@ def test_a_label_never_hides_a_column():
     images = TinySet(2)
     images.label_names, images.facts = ("sex", "id", "Mass"), {"sex": ("F", "M")}
     table = image_table(images)
-    assert list(table) == ["id", "patient", "split", "sex", "sex (label)", "id (label)", "Mass"]
+    assert list(table) == ["id", "patient", "split", "sex", "key", "sex (label)", "id (label)", "Mass"]
     assert table["sex"].tolist() == ["F", "M"] and table["sex (label)"].tolist() == [0, 1]
 
 
@@ -65,6 +66,7 @@ def test_without_labels_or_splits():
     images = TinySet(2)
     images.label_names, images.labels = (), None
     assert image_table(images).to_dict("list") == {"id": ["image0", "image1"], "patient": ["image0", "image1"],
-                                                   "split": ["", ""]}
+                                                   "split": ["", ""], "key": list(images.keys)}
     images.label_names, images.labels = ("a",), np.array([[1], [np.nan]], np.float32)
-    assert image_table(images).to_csv(index=False).splitlines()[1:] == ["image0,image0,,1", "image1,image1,,"]
+    assert image_table(images).to_csv(index=False).splitlines()[1:] == [
+        f"image0,image0,,{images.keys[0]},1", f"image1,image1,,{images.keys[1]},"]

@@ -1,5 +1,7 @@
 """The whole comparison in a planted world: what was planted is found, what is noise stays within the null's level."""
 import json
+import shutil
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -191,6 +193,14 @@ def test_runs_that_cannot_be_compared(runs, tmp_path):
     (table / "run.json").write_text(json.dumps(about | {"choices": {"method": "mammi"}}))
     refused("is of method=mammi: models are compared by method=clip_dissect", str(table))
     (table / "run.json").write_text(json.dumps(about))
+    boosted = Pairs()  # as a phantom with another boost: the same names, other pictures
+    boosted.keys = tuple(digest("other", key) for key in boosted.keys)
+    refused("images of the same names, but 240 of 240 show other things",
+            annotated(tmp_path / "o", cache, after, boosted))
+    renamed = Pairs()
+    renamed.name = "other"
+    refused("probing_set is tiny and other; all models must have been read on the same images",
+            annotated(tmp_path / "r", cache, after, renamed))
     images = (table / "images.csv").read_text().splitlines()
     (table / "images.csv").write_text("\n".join([*images, images[1]]) + "\n")
     refused("1 image ids are there more than once", str(table))
@@ -205,6 +215,72 @@ def test_runs_that_cannot_be_compared(runs, tmp_path):
 
     with pytest.raises(BadInput, match="1 of its words are in no category of the concept set here .mass."):
         run(tmp_path / "run", cache, models={}, runs=runs, concept_set=Nine())
+
+
+def copied(runs, folder, **config):
+    """Copies of two runs that keep a config each: {key: (one's, the other's)}, ``a__b`` for a.b."""
+    found = []
+    for i, run_folder in enumerate(runs):
+        there = Path(shutil.copytree(run_folder, folder / f"copy{i}"))
+        (there / ".hydra").mkdir()
+        text = {}
+        for key, values in config.items():
+            group, option = key.split("__")
+            text.setdefault(group, {})[option] = values[i]
+        (there / ".hydra" / "config.yaml").write_text(json.dumps(text))
+        found.append(str(there))
+    return found
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("config, said", [
+    ({"target__reducer": ("mean", "max")}, "target.reducer differs: .*mean.*max.*are different units"),
+    ({"probing_set__boost": (0., .5)}, "probing_set.boost is 0.0 and 0.5; all models must"),
+    ({"probing_set__template": ("A", "B")}, "probing_set.template is A and B")])
+def test_runs_of_other_settings(config, said, runs, tmp_path):
+    with pytest.raises(BadInput, match=said):
+        run(tmp_path / "run", tmp_path / "cache", models={}, runs=copied(runs, tmp_path, **config))
+
+
+def test_runs_that_differ_in_places_alone_or_have_no_keys(runs, tmp_path):
+    copies = copied(runs, tmp_path, target__reducer=("max", "max"), probing_set__root=("here", "there"),
+                    probing_set__memo=("a", "b"))
+    path = Path(copies[1]) / "images.csv"
+    pd.read_csv(path).drop(columns="key").to_csv(path, index=False)
+    run(tmp_path / "run", tmp_path / "cache", models={}, runs=copies)
+    notes = json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+    assert [("copy1" in note, "by their names alone" in note) for note in notes if "no keys" in note] == [(True, True)]
+
+
+def test_one_living_unit_has_a_word_and_is_told(tmp_path):
+    models = {"one": target(("edema",), 1, noise=0), "other": target(("cyst",), 2, noise=0)}
+    comparison, _ = run(tmp_path / "run", tmp_path / "cache", models)
+    assert [WORDS[layer.top[0]] for layer in comparison.layers] == ["edema", "cyst"]  # all scores are 0 with lam=1
+    assert all(layer.score[0] != 0 and layer.score[0] > layer.limits(0)["permutation"] for layer in comparison.layers)
+    notes = json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+    assert sum("one living unit, scored with lam=0" in note for note in notes) == 2
+    assert not any("log N" in note for note in notes)
+
+
+def test_saturated_layers_are_told(tmp_path):
+    saturated = {"before": target(BEFORE, 1, noise=4), "after": target(AFTER, 2, noise=4)}
+
+    def said(**options):
+        folder = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        comparison, _ = run(folder, tmp_path / "cache", saturated, **options)
+        notes = json.loads((folder / "run.json").read_text())["notes"]
+        shares = {layer.model: np.mean([score > np.log(len(layer.units)) - 1e-6 for score in layer.score])
+                  for layer in comparison.layers}
+        return [note for note in notes if "highest score there is" in note], shares
+
+    notes, shares = said(a=10)
+    assert min(shares.values()) > .2 and len(notes) == 1
+    most = max(shares, key=shares.get)
+    assert notes[0].startswith("2 of 2 layers") and f"most: {most}, final, {shares[most]:.0%}" in notes[0]
+    assert "lower task.a than 10" in notes[0]
+    notes, shares = said(a=1)
+    assert max(shares.values()) == 0 and not notes
+    assert not said(a=10, lam=.5)[0]
 
 
 @pytest.mark.fault
