@@ -235,7 +235,7 @@ def test_the_verdict_stands_in_every_row(tmp_path, capsys):
     metrics, about = (json.loads((tmp_path / name).read_text()) for name in ("metrics.json", "run.json"))
     assert metrics["gate"] == about["gate"]["verdict"] == "unverified", "five images judge no label"
     assert "Gate: tiny_dissector is unverified" in printed and about["gate"]["says"]
-    for name in ("neurons.csv", "annotations.csv"):
+    for name in ("neurons.csv", "annotations.csv", "contributions.csv"):
         assert set(pd.read_csv(tmp_path / name)["gate"]) == {"unverified"}
     rows = pd.read_csv(tmp_path / "gate.csv")
     assert rows["check"][0] == "keys" and set(rows["state"]) <= {"pass", "fail", "unknown"}
