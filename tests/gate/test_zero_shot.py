@@ -94,18 +94,20 @@ def test_names_that_mean_something_pass_with_few_labels(few):
     assert zero_shot.labels(-scores, truth, list("abcd"), 500, .01, .55, RNG(0), foils).state == "fail"
 
 
-def test_random_networks_seldom_pass_with_one_label():
-    """Brightness goes with the label; each word of a random network follows it or its opposite."""
-    passed = {"alone": 0, "foils": 0}
+@pytest.mark.parametrize("few", [1, 2, 3, 4])
+def test_random_networks_seldom_pass_with_few_labels(few):
+    """Brightness goes with the labels; each word of a random network follows it or its opposite."""
+    passed = {"permuted patients": 0, "the gate": 0}
     for seed in range(60):
         rng = RNG(seed)
         bright = rng.standard_normal(200)
-        truth = (bright[:, None] + rng.standard_normal((200, 1)) > .5).astype(np.float32)
-        scores = bright[:, None] * rng.standard_normal(41) + rng.standard_normal((200, 41))
-        check = zero_shot.labels(scores[:, :1], truth, ["a"], 200, .01, .55, rng, scores[:, 1:])
-        passed["alone"] += check.numbers["p"] <= .01 and check.numbers["auroc"] >= .55
-        passed["foils"] += check.state == "pass"
-    assert passed["alone"] >= 20 and passed["foils"] <= 6, passed
+        truth = (bright[:, None] + rng.standard_normal((200, few)) > .5).astype(np.float32)
+        scores = bright[:, None] * rng.standard_normal(40 + few) + rng.standard_normal((200, 40 + few))
+        check = zero_shot.labels(scores[:, :few], truth, list("abcd"), 200, .01, .55, rng, scores[:, few:])
+        passed["permuted patients"] += bool(check.numbers["p"] <= .01 and check.numbers["auroc"] >= .55)
+        passed["the gate"] += check.state == "pass"
+    print(few, "labels, of 60 random networks pass", passed)  # experiments/gate/README.md has them
+    assert passed["permuted patients"] >= 10 and passed["the gate"] <= 6
 
 
 def test_names_against_a_plain_loop():
