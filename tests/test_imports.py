@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # Low modules: values, files, words, generators. Each may import what stands before it.
 LOW = ("errors", "offline", "types", "layout", "files", "text_files", "progress", "tagging", "download", "prefetch",
        "overlap", "reports", "openi", "lemma", "synonyms", "selection", "matching", "image_text", "clip_model",
-       "text_encoder", "phantom", "backbone", "efficientnet", "mammogram", "shards", "cache", "sources")
+       "text_encoder", "precision", "phantom", "backbone", "efficientnet", "mammogram", "shards", "cache", "sources")
 OPTIONS = ("probing_set", "target", "concept_set", "dissector", "method", "evaluation", "explainer")
 STORY = ("evidence", "notebook", "picture", "summary", "run_folder", "report", "fetch_mpnet", "devices", "outputs",
          "sweep")

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from PIL import Image
 
+from mammi.precision import full_precision
 from mammi.types import Batch
 
 GOLDEN_TEXTS = ("A chest x-ray image of a pleural effusion", "heart")
@@ -65,9 +66,10 @@ class Dissector(ABC):
         channels shows.
         """
         batch = Batch(golden_pictures(), ("ramp", "disc", "corner"), ("ramp", "disc", "corner"))
-        if not self.embeds:
-            return {"scores": self.score(batch, GOLDEN_TEXTS).tolist()}
-        return {"images": self.embed_images(batch).tolist(), "texts": self.embed_texts(GOLDEN_TEXTS).tolist()}
+        with full_precision():
+            if not self.embeds:
+                return {"scores": self.score(batch, GOLDEN_TEXTS).tolist()}
+            return {"images": self.embed_images(batch).tolist(), "texts": self.embed_texts(GOLDEN_TEXTS).tolist()}
 
     def inputs(self, batch):
         """(B, C, H, W) torch tensor on the device: what :meth:`encode` takes, from a batch's raw images."""

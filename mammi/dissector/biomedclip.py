@@ -78,6 +78,9 @@ class BiomedCLIP(Dissector):
         """(B, 3, size, size) float32 on the device."""
         return torch.stack([self.preprocess(image) for image in images]).to(self.device)
 
+    def field(self, size):
+        return self.preprocess.field(size)
+
     @torch.no_grad()
     def embed_texts(self, texts):
         """(len(texts), 512) float32, unit norm: the last hidden state of [CLS], two linear layers with a GELU between.

@@ -5,7 +5,7 @@ from functools import cached_property
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.transform import image_transform
 
-from mammi.dissector.view import View
+from mammi.dissector.view import View, middle
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,14 @@ class ClipTransform(View):
 
     def __call__(self, image):
         return self._transform(self.seen(image))
+
+    def field(self, size):
+        """As :meth:`View.field`; None where it gets borders, and where it is cut to another shape than a square."""
+        width, height = self.kept(size)
+        side, other = (self.size, self.size) if isinstance(self.size, int) else self.size
+        if self.resize_mode == "squash" or width == height and side == other:
+            return super().field(size)
+        return middle(size, side, side) if self.resize_mode == "shortest" and side == other else None
 
     @cached_property
     def _transform(self):

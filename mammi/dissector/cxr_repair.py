@@ -73,6 +73,9 @@ class CxrRepair(Dissector):
         """(B, 3, size, size) float32 on the device: the grey channel three times."""
         return torch.stack([self.preprocess(image) for image in images]).to(self.device).expand(-1, 3, -1, -1)
 
+    def field(self, size):
+        return self.preprocess.field(size)
+
     @torch.no_grad()
     def embed_texts(self, texts):
         """(len(texts), D) float32, unit norm; see :func:`mammi.clip_model.tokens`."""
@@ -96,6 +99,11 @@ class Preprocess(View):
     """
 
     size: int = 224
+
+    def field(self, size):
+        """As :meth:`View.field`; None where the view gets black borders."""
+        width, height = self.kept(size)
+        return super().field(size) if width == height else None
 
     def __call__(self, image):
         image = self.seen(image).convert("L")

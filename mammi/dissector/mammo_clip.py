@@ -72,6 +72,9 @@ class MammoCLIP(Dissector):
         """(B, 3, height, width) float32 on the device."""
         return torch.stack([self.preprocess(image) for image in images]).to(self.device)
 
+    def field(self, size):
+        return self.preprocess.field(size)
+
     @torch.no_grad()
     def embed_texts(self, texts):
         """(len(texts), 512) float32, unit norm: the last hidden state of the last token, [SEP]; the authors' "eos"."""

@@ -72,6 +72,9 @@ class MedCLIP(Dissector):
         """(B, 3, 224, 224) float32 on the device: the grey channel three times."""
         return torch.stack([self.preprocess(image) for image in images]).to(self.device).expand(-1, 3, -1, -1)
 
+    def field(self, size):
+        return self.preprocess.field(size)
+
     @torch.no_grad()
     def embed_texts(self, texts):
         """(len(texts), 512) float32, unit norm.
@@ -98,6 +101,11 @@ class Preprocess(View):
 
     The view goes onto the middle of a black square of at least 224 pixels, is made 224 wide (bicubic) and normalised.
     """
+
+    def field(self, size):
+        """As :meth:`View.field`; None where the view gets black borders."""
+        width, height = self.kept(size)
+        return super().field(size) if width == height >= SIZE else None
 
     def __call__(self, image):
         image = self.seen(image)

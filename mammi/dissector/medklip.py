@@ -107,6 +107,9 @@ class MedKLIP(Dissector):
         """(B, 3, 224, 224) float32 on the device."""
         return torch.stack([self.preprocess(image) for image in images]).to(self.device)
 
+    def field(self, size):
+        return self.preprocess.field(size)
+
     def _patches(self, batch):
         for start in range(0, len(batch), self.batch_size):
             yield self._network.patches(self.prepare(batch.images[start:start + self.batch_size]))

@@ -57,6 +57,9 @@ class OpenClip(Dissector):
         """(B, 3, size, size) float32 on the device."""
         return torch.stack([self.preprocess(image) for image in images]).to(self.device)
 
+    def field(self, size):
+        return self.preprocess.field(size)
+
     def embed_texts(self, texts):
         """(len(texts), D) float32, unit norm."""
         return self.text_encoder.embed(texts)

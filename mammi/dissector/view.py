@@ -8,7 +8,7 @@ from torchvision.transforms.functional import center_crop, resize
 from mammi.errors import BadInput, near
 
 VIEWS = ("target_crop", "full_image")
-CROP = 224
+RESIZE, CROP = 256, 224
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,29 @@ class View:
     def seen(self, image):
         image = image.convert("RGB")  # colour is dropped later, as in the authors' code: JPEG and resizing see it
         if self.view == "target_crop":
-            image = center_crop(resize(image, 256), CROP)
+            image = center_crop(resize(image, RESIZE), CROP)
         if self.jpeg_roundtrip:
             file = io.BytesIO()
             image.save(file, "JPEG", quality=75)
             image = Image.open(file)
         return image
+
+    def field(self, size):
+        """(left, top, right, bottom) in pixels of an image of ``size`` (width, height): what the view keeps of it.
+
+        A preprocessing that crops once more says so in a ``field`` of its own, and None where it adds borders.
+        """
+        return middle(size, RESIZE, CROP) if self.view == "target_crop" else (0, 0, *size)
+
+    def kept(self, size):
+        """(width, height) of what :meth:`seen` gives of an image of ``size``."""
+        return (CROP, CROP) if self.view == "target_crop" else tuple(size)
+
+
+def middle(size, short, crop):
+    """(left, top, right, bottom), in pixels of an image of ``size``, of the middle ``crop`` x ``crop`` pixels that
+    torchvision cuts after the shorter side became ``short``."""
+    resized = [side * short // min(size) for side in size]
+    corner = [round((side - crop) / 2) for side in resized]
+    scale = [side / new for side, new in zip(size, resized)]
+    return (*(at * k for at, k in zip(corner, scale)), *((at + crop) * k for at, k in zip(corner, scale)))

@@ -8,6 +8,7 @@ from mammi.files import digest
 from mammi.gate import geometry, words, zero_shot
 from mammi.gate.golden import golden, read
 from mammi.gate.sample import PROBED, PROBES, Sample
+from mammi.precision import full_precision
 from mammi.sources import code
 from mammi.types import VERDICTS, Check, Verdict
 
@@ -81,10 +82,12 @@ class Gate:
     def _inputs(self, sample):
         """What the answers depend on, JSON-able."""
         evidence, images = sample.evidence, sample.evidence.images
+        modules = ["mammi.gate.gate", "mammi.dissector.base", type(evidence.dissector).__module__]
         truth = [] if sample.truth is None else [sample.truth]
         known = evidence.dissector.known if self.known is None else self.known
-        return {"code": digest(code(["mammi.gate.gate"])), "libraries": _versions(),
-                "dissector": [evidence.dissector.name, evidence.dissector.fingerprint, evidence.dissector.tensors],
+        return {"code": digest(code(modules)), "libraries": _versions(),
+                "dissector": [evidence.dissector.name, evidence.dissector.fingerprint, evidence.dissector.tensors,
+                              str(getattr(evidence.dissector, "device", ""))],  # numbers differ a little between them
                 "golden": digest(known), "images": digest([images.keys[i] for i in sample.positions]),
                 "labels": digest(sample.names, *truth), "sentences": digest(sample.described[1]),
                 "template": sample.template, "words": digest(sample.words),
@@ -97,14 +100,17 @@ class Gate:
         ranked = Check("zero-shot", "unknown", f"{sample.evidence.images.name} has no labels")
         if sample.truth is not None:
             scores = sample.scores(sample.prompts(sample.names))
-            ranked = zero_shot.labels(scores, sample.truth, sample.names, *options, self.least_auroc, rng)
+            foils = None
+            if sample.foils and len(zero_shot.judgeable(sample.truth)) < zero_shot.NAMES:
+                foils = sample.scores(sample.prompts(sample.foils))
+            ranked = zero_shot.labels(scores, sample.truth, sample.names, *options, self.least_auroc, rng, foils)
         yield ranked
         at, texts = sample.described
         if sample.evidence.images.texts is None:
             yield Check("retrieval", "unknown", f"{sample.evidence.images.name} has no sentences")
         else:
             scores = sample.scores(texts, at) if texts else np.zeros((0, 0))
-            yield zero_shot.sentences(scores, texts, *options, ranked.state == "unknown", rng)
+            yield zero_shot.sentences(scores, texts, *options, self.least_auroc, ranked.state == "unknown", rng)
 
 
 def keys(dissector):
@@ -122,8 +128,9 @@ def _space(sample):
     if not sample.embeds:
         return [geometry.score_spread(sample.scores(prompts, sample.few))]
     rows = {"image": evidence.image_embeddings(sample.positions), "text": evidence.text_embeddings(prompts)}
-    direct = {"image": evidence.dissector.embed_images(evidence.images.load(sample.positions[:DIRECT])),
-              "text": evidence.dissector.embed_texts(prompts[:DIRECT])}
+    with full_precision():
+        direct = {"image": evidence.dissector.embed_images(evidence.images.load(sample.positions[:DIRECT])),
+                  "text": evidence.dissector.embed_texts(prompts[:DIRECT])}
     return [check for what in rows for check in (
         geometry.norms(direct[what], rows[what][:DIRECT], what), geometry.spread(rows[what], what),
         geometry.anisotropy(rows[what], what))]

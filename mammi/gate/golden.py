@@ -16,11 +16,16 @@ def golden(now, known, tolerance, source):
     now, known  {part: (n, D) lists} of fixed images and texts, see :meth:`mammi.dissector.base.Dissector.golden`;
                 ``known`` None: nobody wrote them down
     source      where ``known`` is from
+
+    Other parts, or vectors of another length, are another model's: ``fail``. Another number of rows is of other
+    pictures or texts, an older list of ours: ``unknown``.
     """
     if known is None:
         return Check(NAME, "unknown", "no golden embeddings are known of these weights, so nothing says whose they are")
-    if any(np.shape(known.get(part)) != np.shape(rows) for part, rows in now.items()):
-        shapes = {part: np.shape(known.get(part)) for part in now}
+    shapes, ours = ({part: np.shape(rows) for part, rows in each.items()} for each in (known, now))
+    if {part: shape[1:] for part, shape in shapes.items()} != {part: shape[1:] for part, shape in ours.items()}:
+        return Check(NAME, "fail", f"golden embeddings of {source} are of another model: {shapes}, here {ours}", True)
+    if shapes != ours:
         return Check(NAME, "unknown", f"{source} keeps golden embeddings of other images and texts ({shapes}); "
                                       "write them down again")
     off = max(float(np.abs(np.subtract(rows, known[part])).max()) for part, rows in now.items())

@@ -4,10 +4,12 @@ from functools import cached_property
 import numpy as np
 
 from mammi.image_text import prompts, spoken
+from mammi.lemma import lemmas
+from mammi.synonyms import load_synonyms
 
 PROBED = 20  # words of the questions on left, right and no where there are no labels
 PROBES = ("no", "left", "right")
-SCORED = 64  # images and words for the questions about words where a dissector only scores: each pair costs a pass
+SCORED = 64  # images, words and sentences where a dissector only scores, but for label names: each pair costs a pass
 
 
 class Sample:
@@ -48,6 +50,13 @@ class Sample:
     def prompts(self, words):
         return prompts(words, self.template)
 
+    @cached_property
+    def foils(self):
+        """Those of ``words`` that share no word, whatever its number, with a label's name or synonyms."""
+        table = {spoken(name): same for name, same in load_synonyms().items()}
+        said = {lemma for name in self.names for text in (name, *table.get(name, ())) for lemma in lemmas(text).split()}
+        return [word for word in self.words if said.isdisjoint(lemmas(word).split())]
+
     @property
     def texts(self):
         """All texts that the gate embeds."""
@@ -58,9 +67,10 @@ class Sample:
 
     @cached_property
     def described(self):
-        """(positions of ``positions`` that have a sentence, the first sentence of each)."""
+        """(positions of ``positions`` that have a sentence, the first sentence of each); of a scorer 64 at most."""
         texts = self.evidence.images.texts
         found = [(i, texts[at][0]) for i, at in enumerate(self.positions) if texts is not None and texts[at]]
+        found = [found[i] for i in evenly(len(found), len(found) if self.embeds else SCORED)]
         return np.array([i for i, _ in found], int), [text for _, text in found]
 
 

@@ -43,7 +43,7 @@ def annotate(target, probing_set, concept_set, dissector, selection, method, eva
              "dissector": dissector.name, "layer": target.layer, "activation": target.activation}
     out.csv("annotations.csv", annotations.to_frame().assign(gate=verdict.name))
     out.csv("neurons.csv", neurons.assign(gate=verdict.name))
-    out.csv("contributions.csv", contributions(annotations, evidence))
+    out.csv("contributions.csv", contributions(annotations, evidence).assign(gate=verdict.name))
     out.csv("images.csv", image_table(probing_set))
     gating.leave(verdict, out)
     neuron_picture(annotations, evidence, neurons, out.file("neurons.png"), type(method).__name__, verdict.name)

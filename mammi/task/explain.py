@@ -7,11 +7,12 @@ from mammi.errors import BadInput, number
 from mammi.evidence import Evidence
 from mammi.explainer.actmap import ActMap
 from mammi.explainer.concept import ConceptFit
+from mammi.gate import verdict as gating
 from mammi.image_text import prompts
 from mammi.overlap import seen, warnings
 from mammi.task.explain_measure import Measure, ReadOff
 from mammi.task.explain_numbers import by_unit, means
-from mammi.task.explain_rows import CONCEPT, choose_rows, words_of
+from mammi.task.explain_rows import CONCEPT, choose_rows, verdict_on, words_of
 from mammi.task.explain_truth import Truth
 from mammi.task.explain_view import picture, summarise
 
@@ -19,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 def explain(target, probing_set, val, dissector, explainer, units, limit, per_unit, choose, truth, blocks, delete, fill,
-            resamples, cache, batch_size, seed, out):
+            resamples, cache, batch_size, seed, out, gate=None):
     """Explain read-outs on images by one explainer, beside the activation map and a random map; leave in ``out``
 
     explain_metrics.csv  a row per image x read-out x explainer, see :class:`~mammi.task.explain_measure.Measure`
-    explain_units.csv    means over the images of each unit
+    explain_units.csv    means over the images of each unit; both with the verdict on the dissector whose word it is
     masks.npz            ``attributions`` of the explainer, (rows, H, W) float16, each scaled to a maximum of 1;
                          ``actmap``, ``truth`` (bool) and ``uncertainty`` where known; ``image``, ``unit``, ``layer``,
                          ``concept`` of the rows
@@ -41,6 +42,8 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
     blocks     of pixels, for faithfulness; ``delete`` the share of pixels deleted for ``drop`` where there is no truth
                whose area could be taken; ``fill`` what deleted pixels become, ``mean`` of the training images or
                ``black``
+    gate       questions the dissector of ``concept:WORD`` (``gate.csv``, ``golden.json``); of ``annotated:FOLDER`` the
+               verdict is that run's
 
     Returns (DataFrame of explain_metrics.csv, metrics).
     """
@@ -52,6 +55,7 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
     evidence = Evidence(target, probing_set, None, dissector, None, cache, batch_size)
     known = Truth(probing_set, truth)
     rows, notes = choose_rows(units, evidence, known, val, limit, per_unit, choose)
+    verdict = verdict_on(gate, units, evidence)
     subject = _subject(target, words_of(units), evidence)
     explainer.check(getattr(subject, "target", subject), [row.readout for row in rows])
 
@@ -61,14 +65,16 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
     facts |= {"n_explained": len(rows), "images": len({row.image for row in rows}),
               "n_truth": int((table["explainer"].eq(explainer.name) & table["note"].eq("")).sum()),
               "n_outside": int((table["explainer"].eq(explainer.name) & table["note"].eq(known.OUTSIDE)).sum()),
-              "images_seen_in_training": seen(target, probing_set)}
+              "images_seen_in_training": seen(target, probing_set), **gating.numbers(verdict)}
     notes += measure.notes
     if facts["n_outside"]:
         notes.append(f"{facts['n_outside']} of {len(rows)} truths lie outside of what {subject.name} sees of the "
                      "image: left out of the metrics that need a mask")
 
+    table = table.assign(gate=verdict.name)
     out.csv("explain_metrics.csv", table)
-    out.csv("explain_units.csv", by_unit(table))
+    out.csv("explain_units.csv", by_unit(table).assign(gate=verdict.name))
+    gating.leave(verdict, out)
     _save(kept, rows, probing_set, out)
     title = f"{explainer.name}: {subject.name} on {probing_set.name}"
     picture(title, rows, table, kept, probing_set, subject, explainer.name, out.file("explain.png"))
@@ -77,6 +83,7 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
              "layer": rows[0].readout.layer}
     if rows[0].readout.layer == CONCEPT:
         names["dissector"] = dissector.name
+        notes.append(gating.stated(verdict, dissector))
     out.about(names=names, synthetic=probing_set.synthetic, images=facts["images"], notes=notes)
     out.json("metrics.json", {**facts, **{f"{key}_name": name for key, name in names.items()}})
     summarise(title, table, facts, notes, probing_set.synthetic, explainer.name, out.path)

@@ -11,10 +11,11 @@ from mammi.evaluation.ranking import best_threshold
 from mammi.evidence import Evidence
 from mammi.explainer.concept import LAYER as CONCEPT
 from mammi.explainer.concept import check_open
+from mammi.gate import verdict as gating
 from mammi.overlap import check_apart
 from mammi.report import read_object
 from mammi.task.performance import known, truth_of
-from mammi.types import Readout
+from mammi.types import NOT_CHECKED, Concepts, Readout, Verdict
 
 ANNOTATED, WORD = "annotated:", "concept:"
 
@@ -117,6 +118,20 @@ def _listed(units, evidence, per_unit, only):
 def words_of(units):
     """The words of the ``concept:WORD`` among ``units``, a list or a string."""
     return [unit.removeprefix(WORD).strip() for unit in units if str(unit).startswith(WORD)]
+
+
+def verdict_on(gate, units, evidence):
+    """The :class:`mammi.types.Verdict` on the dissector whose words ``units`` are: of ``concept:WORD`` by ``gate``,
+    which may refuse; of a finished run's neurons that which the run had; of anything else nobody asks."""
+    if isinstance(units, str) and units.startswith(ANNOTATED):
+        folder = units.removeprefix(ANNOTATED)
+        found = read_object(finished.read(folder).folder / "run.json").get("gate") or {}
+        return Verdict(found.get("verdict", NOT_CHECKED), f"as {folder} has it: {found.get('says', 'nothing')}")
+    if not (words := words_of(units)):
+        return gating.not_asked("no word of a dissector is explained")
+    asked = Evidence(evidence.target, evidence.images, Concepts("task.units", tuple(dict.fromkeys(words))),
+                     evidence.dissector, None, evidence.cache, evidence.batch_size)
+    return gating.question(gate, None, asked)
 
 
 def _number(unit, names, target):

@@ -68,7 +68,7 @@ def figure3(target, probing_set, concept_set, dissector, selection, methods, exp
     words = {name: method(evidence) for name, method in methods.items()}
     shown = [show(case, evidence, explainer, Truth(probing_set), neurons) for case in cases]
 
-    table = table_of(cases, shown, words, probing_set)
+    table = table_of(cases, shown, words, probing_set).assign(gate=verdict.name)
     facts = {"cases": len(cases), "images": len(at), "map_cosine": float(np.nanmean([s.cosine for s in shown])),
              "share_of_leading": float(table.groupby("case")["share"].sum().mean()),
              "images_seen_in_training": seen(target, probing_set), **gating.numbers(verdict)}

@@ -17,7 +17,7 @@ def plan(target, probing_set, concept_set, dissector, selection, method, cache, 
     What the cache holds is counted exactly. Seconds are those of a few batches now, decoding and forward pass one after
     the other. Which images the dissector must see follows from the selection: exact where all activations are cached
     or every image is needed, else an estimate from the measured images. Nothing is computed into the cache but the
-    concept set; evaluation and pictures are not forecast.
+    concept set; evaluation, pictures, and the gate of a dissector that only scores are not forecast.
     """
     concepts = concept_set.load(cache)
     evidence = Evidence(target, probing_set, concepts, dissector, selection, _Asking(cache.root), batch_size)

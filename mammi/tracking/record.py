@@ -41,7 +41,7 @@ TABLES = {  # {task: {file: columns of it}}
                                         "spearman_neurons|leak|leak_correlation"),
              "rules_global.csv": re.compile("class|rule|length|images|share|right|truth|fulfilled|right_by_labels")},
     "explain": {"explain_units.csv": re.compile("explainer|layer|unit|name|concept|images|mass|rank|pointing|drop|"
-                                                "faithfulness|entropy|gini|activation|area|ms")}}
+                                                "faithfulness|entropy|gini|activation|area|ms|gate")}}
 NAME_LENGTH = 120
 
 

@@ -9,7 +9,7 @@ from mammi.errors import BadInput, MissingAsset
 from mammi.evaluation.final_layer import FinalLayer
 from mammi.gate import verdict as gating
 from mammi.gate.gate import Gate, judge
-from mammi.gate.sample import evenly
+from mammi.gate.sample import Sample, evenly
 from mammi.method.mammi import Mammi
 from mammi.method.tsi import Tsi
 from mammi.report import read, table
@@ -82,6 +82,74 @@ def test_one_image_of_each_patient_is_seen_once_and_then_none(tmp_path):
     assert not reader.images and not reader.texts, "the answers lie in the cache"
     evidence(tmp_path, reader, images).image_embeddings(np.arange(0, 20, 2))
     assert len(reader.images) < 10, "annotation embeds only what the gate did not"
+
+
+def one_label(**options):
+    images = Greys(**options)
+    images.labels, images.label_names = images.labels[:, :1], images.label_names[:1]
+    return images
+
+
+def test_one_label_is_judged_by_other_words(tmp_path):
+    others = tuple(f"word{chr(97 + i)}" for i in range(20))
+    for i, (words, reader, name) in enumerate([
+            (WORDS + others, Reader(), "verified"), (WORDS, Reader(), "unverified"),
+            (WORDS + others, Reader(wrong=True), "failed")]):
+        found = Gate(**QUICK | {"words": 40})(evidence(tmp_path / str(i), reader, one_label(), words))
+        assert found.name == name, found.says
+
+
+def test_foils_share_no_word_with_a_label(tmp_path):
+    words = ("Edemas", "pulmonary oedema", "pleural line", "masses", "clavicle", "tubes")
+    assert Sample(evidence(tmp_path, words=words), 64, 8).foils == ["clavicle", "tubes"]
+
+
+def test_a_scorer_sees_few_sentences(tmp_path):
+    reader, images = Reader(embeds=False), Greys(n=300, texts=True)
+    images.texts = tuple((f"Sentence {i}.",) for i in range(300))
+    ask(tmp_path, reader, images, images=150)
+    assert len({text for text in reader.texts if text.startswith("Sentence")}) == 64
+
+
+@pytest.mark.parametrize("embeds", [True, False])
+def test_one_word_is_enough_to_ask(tmp_path, embeds):
+    for wrong, name in ((False, "verified"), (True, "failed")):
+        found = Gate(**QUICK)(evidence(tmp_path / name, Reader(wrong, embeds=embeds), words=("edema",)))
+        assert found.name == name, found.says
+
+
+def test_answers_belong_to_the_code_of_the_dissector_and_its_device(tmp_path, monkeypatch):
+    gate, reader = Gate(**QUICK), Reader()
+
+    def inputs():
+        return gate._inputs(Sample(evidence(tmp_path, reader), 64, 8))
+
+    first = inputs()
+    assert inputs() == first
+    reader.device = "cuda"
+    assert inputs() != first
+    del reader.device
+    seen = []
+    monkeypatch.setattr("mammi.gate.gate.code", lambda modules: seen.extend(modules) or {})
+    inputs()
+    assert {"mammi.gate.gate", "mammi.dissector.base", "tests.gate.worlds"} == set(seen)
+
+
+def test_golden_and_direct_embeddings_are_without_tf32(tmp_path):
+    import torch
+
+    class Asking(Reader):
+        def _rows(self, batch):
+            self.tf32[batch.ids[0]] = self.tf32.get(batch.ids[0], ()) + (torch.backends.cudnn.allow_tf32,)
+            return super()._rows(batch)
+
+    Asking.tf32 = {}
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.enabled
+    reader = Asking()
+    Asking.tf32 = {}
+    ask(tmp_path, reader)
+    assert reader.tf32["ramp"] == (False,) and False in reader.tf32["image0"]
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.enabled) == before
 
 
 @pytest.mark.parametrize("change", [{"permutations": 300}, {"p": .02}, {"seed": 1}, {"images": 50}, {"words": 6}])
@@ -167,7 +235,7 @@ def test_the_verdict_stands_in_every_row(tmp_path, capsys):
     metrics, about = (json.loads((tmp_path / name).read_text()) for name in ("metrics.json", "run.json"))
     assert metrics["gate"] == about["gate"]["verdict"] == "unverified", "five images judge no label"
     assert "Gate: tiny_dissector is unverified" in printed and about["gate"]["says"]
-    for name in ("neurons.csv", "annotations.csv"):
+    for name in ("neurons.csv", "annotations.csv", "contributions.csv"):
         assert set(pd.read_csv(tmp_path / name)["gate"]) == {"unverified"}
     rows = pd.read_csv(tmp_path / "gate.csv")
     assert rows["check"][0] == "keys" and set(rows["state"]) <= {"pass", "fail", "unknown"}

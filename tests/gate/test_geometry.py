@@ -54,6 +54,7 @@ def test_scores_of_a_scorer_must_vary():
     assert geometry.score_spread(scores).state == "pass"
     for broken in (np.repeat(scores[:1], 20, axis=0), np.repeat(scores[:, :1], 5, axis=1), scores * np.nan):
         assert geometry.score_spread(broken).state == "fail"
+    assert geometry.score_spread(scores[:, :1]).state == "unknown", "one text"
 
 
 def test_golden_embeddings_within_the_tolerance():
@@ -66,6 +67,10 @@ def test_golden_embeddings_within_the_tolerance():
     assert golden(known, None, 1e-3, "a card").state == "unknown"
     older = golden(known, {"images": known["images"][:2], "texts": known["texts"]}, 1e-3, "a card")
     assert older.state == "unknown" and "other images and texts" in older.says
+    for other in ({"scores": [[1., 2.]] * 3}, known | {"scores": [[1., 2.]] * 3}, {"images": known["images"]},
+                  known | {"texts": np.array(known["texts"])[:, :4].tolist()}):
+        check = golden(known, other, 1e-3, "a card")
+        assert check.state == "fail" and check.decisive and "another model" in check.says
     broken = known | {"images": [[float("nan")] * 8] * 3}
     assert golden(broken, known, 1e-3, "a card").state == "fail"
 

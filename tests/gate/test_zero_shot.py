@@ -1,4 +1,6 @@
 """Ranking against chance: plain loops in float64, known p-values, patients and names that mean nothing."""
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,17 +69,70 @@ def test_what_ranks_images_alike_for_every_name_fails():
     check = zero_shot.labels(scores, truth, list("abcdef"), 500, .01, .55, rng)
     assert check.numbers["auroc"] > .7 and check.numbers["p"] <= .01 and check.numbers["names_p"] > .05
     assert check.state == "fail"
-    few = zero_shot.labels(scores[:, :4], truth[:, :4], list("abcd"), 500, .01, .55, rng)
-    assert few.state == "pass" and "names_p" not in few.numbers, "of 4 names there are only 24 orders"
+    four = zero_shot.labels(scores[:, :4], truth[:, :4], list("abcd"), 500, .01, .55, rng)
+    assert four.state == "fail" and four.numbers["p"] <= .01 and four.numbers["names_p"] > .05
+    for few in (1, 2, 3):
+        args = scores[:, :few], truth[:, :few], list("abc"), 500, .01, .55, rng
+        for foils in (None, np.repeat(scores[:, :1], 18, axis=1)):
+            unsure = zero_shot.labels(*args, foils)
+            assert unsure.state == "unknown" and "names_p" not in unsure.numbers and "19 are needed" in unsure.says
+        alike = (bright[:, None] + .01 * rng.standard_normal((300, 30))).astype(np.float32)
+        check = zero_shot.labels(*args, alike)
+        assert check.state == "fail" and check.numbers["names_p"] > .05 and "30 other words p" in check.says
+
+
+@pytest.mark.parametrize("few", [1, 2, 3, 4])
+def test_names_that_mean_something_pass_with_few_labels(few):
+    scores, truth = world(n=120, labels=few)
+    foils = RNG(5).standard_normal((120, 40)).astype(np.float32)
+    check = zero_shot.labels(scores, truth, list("abcd"), 500, .01, .55, RNG(0), foils)
+    assert check.state == "pass" and check.numbers["names_p"] <= .05
+    assert zero_shot.labels(scores, truth, list("abcd"), 500, .01, .55, RNG(0), -foils).state == "pass"
+    inverse = np.repeat(-scores[:, :1], 40, axis=1)
+    assert zero_shot.labels(scores, truth, list("abcd"), 500, .01, .55, RNG(0), inverse).state == "pass", \
+        "a word that ranks images the wrong way round is no better one"
+    assert zero_shot.labels(-scores, truth, list("abcd"), 500, .01, .55, RNG(0), foils).state == "fail"
+
+
+@pytest.mark.parametrize("few", [1, 2, 3, 4])
+def test_random_networks_seldom_pass_with_few_labels(few):
+    """Brightness goes with the labels; each word of a random network follows it or its opposite."""
+    passed = {"permuted patients": 0, "the gate": 0}
+    for seed in range(60):
+        rng = RNG(seed)
+        bright = rng.standard_normal(200)
+        truth = (bright[:, None] + rng.standard_normal((200, few)) > .5).astype(np.float32)
+        scores = bright[:, None] * rng.standard_normal(40 + few) + rng.standard_normal((200, 40 + few))
+        check = zero_shot.labels(scores[:, :few], truth, list("abcd"), 200, .01, .55, rng, scores[:, few:])
+        passed["permuted patients"] += bool(check.numbers["p"] <= .01 and check.numbers["auroc"] >= .55)
+        passed["the gate"] += check.state == "pass"
+    print(few, "labels, of 60 random networks pass", passed)  # experiments/gate/README.md has them
+    assert passed["permuted patients"] >= 10 and passed["the gate"] <= 6
 
 
 def test_names_against_a_plain_loop():
-    scores, truth = world(labels=5)
-    table = [[plain_auroc(scores[:, b], truth[:, a]) for b in range(5)] for a in range(5)]
-    orders = zero_shot.orders(5, 50, RNG(3))
-    means = [np.mean([table[i][order[i]] for i in range(5)]) for order in orders]
-    expected = (1 + sum(mean >= means[0] - 1e-12 for mean in means[1:])) / 51
-    assert zero_shot.of_names(scores, truth, 50, RNG(3)) == expected
+    for n in (4, 5, 7):
+        scores, truth = world(labels=n, signal=.3)
+        table = [[plain_auroc(scores[:, b], truth[:, a]) for b in range(n)] for a in range(n)]
+        orders = list(permutations(range(n))) if n < 7 else zero_shot.orders(n, 150, RNG(3))
+        means = [np.mean([table[i][order[i]] for i in range(n)]) for order in orders]
+        expected = sum(mean >= means[0] - 1e-12 for mean in means) / len(means)
+        assert zero_shot.of_names(scores, truth, 150, RNG(3)) == pytest.approx(expected, abs=1e-12), n
+    scores, truth = world(n=120, labels=4)
+    assert zero_shot.of_names(scores, truth, 100, RNG(0)) == 1 / 24
+
+
+def test_foils_against_a_plain_loop():
+    scores, truth = world(labels=2, signal=.3)
+    foils = RNG(1).standard_normal((60, 20)).astype(np.float32)
+    own = [plain_auroc(scores[:, k], truth[:, k]) for k in range(2)]
+    table = [[plain_auroc(foils[:, b], truth[:, a]) for b in range(20)] for a in range(2)]
+    one = (1 + sum(value >= own[0] - 1e-12 for value in table[0])) / 21
+    assert zero_shot.of_foils(np.array(own[:1]), foils, truth[:, :1], 50, RNG(3)) == one
+    rng = RNG(3)
+    draws = [rng.choice(20, 2, replace=False) for _ in range(50)]
+    both = (1 + sum((table[0][a] + table[1][b]) / 2 >= np.mean(own) - 1e-12 for a, b in draws)) / 51
+    assert zero_shot.of_foils(np.array(own), foils, truth, 50, RNG(3)) == both
 
 
 def test_under_chance_p_is_uniform():
@@ -115,9 +170,17 @@ def test_retrieval_of_own_sentences():
     rng = RNG(0)
     texts = [f"sentence {i // 2}" for i in range(40)]
     vectors = rng.standard_normal((20, 16))[np.arange(40) // 2]
-    good = zero_shot.sentences((vectors + rng.standard_normal((40, 16))) @ vectors.T, texts, 300, .01, True, rng)
+    good = zero_shot.sentences((vectors + rng.standard_normal((40, 16))) @ vectors.T, texts, 300, .01, .55, True, rng)
     assert good.state == "pass" and good.numbers["auroc"] > .9 and good.decisive
-    bad = zero_shot.sentences(rng.standard_normal((40, 16)) @ vectors.T, texts, 300, .01, False, rng)
+    bad = zero_shot.sentences(rng.standard_normal((40, 16)) @ vectors.T, texts, 300, .01, .55, False, rng)
     assert bad.state == "fail" and not bad.decisive and .3 < bad.numbers["auroc"] < .7
-    assert zero_shot.sentences(np.zeros((5, 5)), texts[:5], 300, .01, True, rng).state == "unknown"
-    assert zero_shot.sentences(np.zeros((40, 40)), ["same"] * 40, 300, .01, True, rng).state == "unknown"
+    assert zero_shot.sentences(np.zeros((5, 5)), texts[:5], 300, .01, .55, True, rng).state == "unknown"
+    assert zero_shot.sentences(np.zeros((40, 40)), ["same"] * 40, 300, .01, .55, True, rng).state == "unknown"
+
+
+def test_a_significant_but_useless_retrieval_fails():
+    rng = RNG(0)
+    scores = rng.standard_normal((1200, 1200)) + .12 * np.eye(1200)
+    check = zero_shot.sentences(scores, [str(i) for i in range(1200)], 300, .01, .55, True, rng)
+    assert check.numbers["p"] <= .01 and .5 < check.numbers["auroc"] < .55
+    assert check.state == "fail" and "needed: 55.0%" in check.says

@@ -15,6 +15,7 @@ from mammi.explainer.extremal import Extremal
 from mammi.explainer.gradcam import GradCam
 from mammi.explainer.relax import Relax
 from mammi.explainer.rise import Rise
+from mammi.gate.gate import Gate
 from mammi.phantom.names import FINDINGS
 from mammi.probing_set.phantom import Phantom
 from mammi.run_folder import RunFolder
@@ -24,7 +25,7 @@ from mammi.task.explain import explain
 from mammi.task.explain_numbers import means
 from mammi.task.explain_rows import Row, predicted
 from mammi.task.explain_truth import Truth
-from mammi.types import Box, Readout
+from mammi.types import Box, Check, Readout, Verdict
 from tests.dissector.test_locked_text import dissector as locked
 from tests.explainer.small import target as small
 from tests.test_conf import config
@@ -70,6 +71,8 @@ def test_it_leaves_what_it_says(done, phantom):
     assert told["images"] == 4 and told["explainer_name"] == "gradcam" and (table["ms"].iloc[0] > 0)
     units = pd.read_csv(folder / "explain_units.csv")
     assert units["images"].sum() == len(table)
+    for rows in (table, units, pd.read_csv(folder / "explain_metrics.csv")):
+        assert set(rows["gate"]) == {"not asked"} and told["gate"] == "not asked", "no dissector named these units"
 
 
 def test_its_numbers_are_those_of_the_maps_against_the_exact_masks(done, phantom):
@@ -156,6 +159,31 @@ def test_a_concept_is_explained_by_the_dissector(phantom, tmp_path):
     assert wanted["activation"] == pytest.approx(score, abs=1e-5)
 
 
+def test_the_gate_is_asked_about_the_words_of_concepts(phantom, tmp_path):
+    asked, words = [], ["concept:effusion", "concept:mass", "concept:effusion"]
+
+    def gate(evidence):
+        asked.append((evidence.dissector.name, evidence.concepts.words, evidence.images is phantom))
+        return Verdict("plausible", "it says", (Check("keys", "pass", "all there"),), {"images": [[1.]]})
+
+    options = {"units": words, "dissector": locked(), "explainer": ActMap(), "per_unit": 1}
+    (table, facts), folder = run(tmp_path, phantom, gate=gate, **options)
+    assert asked == [(locked().name, ("effusion", "mass"), True)] and facts["gate"] == "plausible"
+    for name in ("explain_metrics.csv", "explain_units.csv"):
+        assert set(pd.read_csv(folder / name)["gate"]) == {"plausible"}
+    assert (folder / "gate.csv").is_file() and "it says" in (folder / "run.json").read_text()
+    (table, _), _ = run(tmp_path, phantom, name="none", **options)
+    assert set(table["gate"]) == {"not checked"}
+
+
+@pytest.mark.fault
+def test_the_strict_gate_refuses_a_concept_of_weights_that_know_nothing(phantom, tmp_path):
+    gate = Gate(images=24, permutations=100, allow=["verified", "plausible"])
+    with pytest.raises(BadInput, match="the gate says of .* (failed|unverified) .allowed: verified, plausible"):
+        run(tmp_path, phantom, units=["concept:effusion"], dissector=locked(), explainer=ActMap(), gate=gate)
+    assert not (tmp_path / "run" / "explain_metrics.csv").exists()
+
+
 def annotated(folder, images, layer="final"):
     """What a finished run leaves that is looked at: Effusion and Mass named, Nodule not."""
     out = RunFolder(folder)
@@ -167,7 +195,8 @@ def annotated(folder, images, layer="final"):
     rows = [(2, "Effusion", "hydrothorax", images.ids[i], .1) for i in (3, 7, 9)]
     rows += [(4, "Mass", "mass", images.ids[11], .2)]
     out.csv("contributions.csv", pd.DataFrame(rows, columns=["neuron", "name", "concept", "image", "part"]))
-    out.json("run.json", {"names": {"layer": layer, "target": "phantom_densenet"}, "synthetic": True})
+    out.json("run.json", {"names": {"layer": layer, "target": "phantom_densenet"}, "synthetic": True,
+                          "gate": {"verdict": "failed", "says": "words mean nothing"}})
     out.json("metrics.json", {"n_neurons": 3})
     return f"annotated:{folder}"
 
@@ -183,6 +212,7 @@ def test_a_concept_that_is_drawn_nowhere_leaves_the_others_in_their_place(phanto
 def test_annotated_neurons_on_their_representative_images(phantom, tmp_path):
     units = annotated(tmp_path / "annotated", phantom)
     (table, _), folder = run(tmp_path, phantom, units=units, explainer=ActMap(), per_unit=2)
+    assert set(table["gate"]) == {"failed"}, "as the run that named them has it"
     own = table[table.explainer == "actmap"]
     logits = PhantomTarget().read(phantom.load([3, 7, 9]), ["final"])["final"].pooled[:, 2].numpy()
     order = [phantom.ids[(3, 7, 9)[k]] for k in np.argsort(-logits, kind="stable")]

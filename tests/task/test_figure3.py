@@ -2,6 +2,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -42,6 +43,7 @@ def test_it_draws_the_leading_neurons_of_each_prediction(world, tmp_path):
     images, val = world
     table, facts = run(tmp_path, images, val)
     folder = tmp_path / "run"
+    assert set(pd.read_csv(folder / "figure3.csv")["gate"]) == set(table["gate"]) == {"not checked"}
     assert Image.open(folder / "figure3.png").size[0] == 1400 and (folder / "figure3.pdf").read_bytes()[:4] == b"%PDF"
     assert json.loads((folder / "metrics.json").read_text())["cases"] == facts["cases"] == table["case"].nunique()
     target = PhantomTarget(layer="penultimate")
