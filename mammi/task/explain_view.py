@@ -77,17 +77,18 @@ def summarise(title, table, facts, notes, synthetic, name, folder):
     console = Console()
     shown = Table(title=title, title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0))
     shown.add_column("explainer", no_wrap=True, min_width=max(map(len, table["explainer"].unique())))
-    for heading in ["n\n[dim]mass; drop[/]", "zero maps", *HEADINGS.values(), "ms"]:
+    for heading in [*HEADINGS.values(), "ms"]:
         shown.add_column(heading, justify="right")
     for who in dict.fromkeys(table["explainer"]):
         end = "" if who == name else f"_{who}"
-        cells = [f"{facts['n_explained']}\n[dim]{facts[f'mass{end}_n']}; {facts[f'drop{end}_n']}[/]",
-                 str(facts[f"n_zero_maps{end}"]), *(_cell(facts, f"{metric}{end}") for metric in HEADINGS)]
+        cells = [_cell(facts, f"{metric}{end}") for metric in HEADINGS]
         ms = table.loc[table["explainer"] == who, "ms"].mean()
         shown.add_row(who, *cells, f"{ms:.1f}" if ms else "", style="bold" if who == name else "")
     console.print(shown)
     console.print(f"{facts['n_explained']} explanations on {facts['images']} images, 95 % intervals over patients; "
                   f"{facts['n_truth']} with a mask or box. ms: an explanation.", highlight=False)
+    console.print(f"Of {name} mass is a mean over {facts['mass_n']} explanations, drop over {facts['drop_n']}; "
+                  f"{facts['n_zero_maps']} maps are 0 everywhere.", highlight=False)
     if facts["n_truth"]:
         console.print(f"Chance: a mass of {facts['chance']:.3f}, the truth's area where the mass is known; {name} has "
                       f"[bold]{facts['mass_over_chance']:.2f}[/] times that.", highlight=False)

@@ -397,7 +397,7 @@ def test_maps_that_are_zero_leave_chance_as_well_and_are_counted():
     assert facts["n_zero_maps_random"] == 0 and facts["mass_random_n"] == 3
 
 
-def test_zero_maps_are_noted(phantom, tmp_path):
+def test_zero_maps_are_noted(phantom, tmp_path, capsys):
     class Half(ActMap):
         name = "half"
 
@@ -411,3 +411,5 @@ def test_zero_maps_are_noted(phantom, tmp_path):
     assert facts["n_zero_maps"] == 2 == own["mass"].isna().sum() and facts["mass_n"] == 2 and facts["n_explained"] == 4
     assert facts["chance"] == pytest.approx(own.loc[own["mass"].notna(), "area"].mean())
     assert "2 of 4 maps of half are 0 everywhere" in (folder / "run.json").read_text()
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"mass is a mean over 2 explanations, drop over {facts['drop_n']}; 2 maps are 0 everywhere" in said
