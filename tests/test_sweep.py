@@ -217,6 +217,9 @@ def test_rows_of_the_tables():
     assert values("selection", "experiment=figure2b") == ["top_k", "adaptive"]
     assert [float(a) for a in values("selection.alpha", "experiment=figure2a")] == [a / 100 for a in range(85, 96)]
     assert values("seed", "experiment=table1", "seed=1") == ["1"], "what is typed wins"
+    every = values("explainer", "experiment=explainers")
+    for name in ("explainers_nih", "explainers_covid"):  # the shipped decoder is the phantom's
+        assert values("explainer", f"experiment={name}") == [one for one in every if one != "nemt"]
 
 
 @pytest.mark.parametrize("task", [file.stem for file in sorted((ROOT / "conf" / "task").glob("*.yaml"))])

@@ -8,6 +8,7 @@ Synthetic images (phantom_val: seed 2, not trained on by the decoder or the netw
 means over classes of means over images, the interval of the mass a bootstrap over images within classes. Chance is the
 mean area of the mask: small for a nodule, but Cardiomegaly's mask is the whole heart and Emphysema's both lungs. The
 drop is the probability's when the map's largest pixels become the mean pixel, as many as NEMt's mean E (deleted).
+mass, rank, entropy and Gini are those of mammi.explainer.metrics: a map that is 0 everywhere has none and is left out.
 """
 import argparse
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 
 sys.path[:0] = [str(Path(__file__).parents[2])]
+from mammi.explainer import metrics  # noqa: E402
 from mammi.explainer.actmap import ActMap  # noqa: E402
 from mammi.explainer.losses import occlude  # noqa: E402
 from mammi.explainer.nemt import Nemt  # noqa: E402
@@ -27,29 +29,6 @@ from mammi.types import Readout  # noqa: E402
 
 MOST, BATCH, RESAMPLES = 40, 64, 1000
 COLUMNS = ("mass", "chance", "rank", "entropy", "gini", "area", "drop")
-
-
-def mass(a, s):
-    """Share of an attribution ``a`` (n,) that lies in the mask ``s`` (n,) bool; NaN of nothing."""
-    return float(a[s].sum() / a.sum()) if a.sum() > 0 else float("nan")
-
-
-def rank(a, s):
-    """Share of the |s| largest of ``a`` that lie in ``s``."""
-    return float(s[np.argsort(-a, kind="stable")[:s.sum()]].mean())
-
-
-def entropy(a):
-    """-sum q ln q of q = a / sum a, 0 to ln n."""
-    q = a / a.sum() if a.sum() > 0 else np.full(len(a), 1 / len(a))
-    return float(-(q[q > 0] * np.log(q[q > 0])).sum())
-
-
-def gini(a):
-    """0 of a constant, (n - 1) / n of a single pixel."""
-    a = np.sort(a + 1e-7)
-    n = len(a)
-    return float(((2 * np.arange(1, n + 1) - n - 1) * a).sum() / (n * a.sum()))
 
 
 def largest(E, share):
@@ -90,7 +69,8 @@ def rows_of(explainer, target, images, some, areas=None):
         drop = target.module(x)[:, c].sigmoid()
         drop = drop - target.module(occlude(x, 1 - largest(E, share)))[:, c].sigmoid()
         found[c] = np.array([
-            [mass(e, s), s.mean(), rank(e, s), entropy(e), gini(e), float(area), float(d)]
+            [metrics.mass(e, s), s.mean(), metrics.rank(e, s), metrics.entropy(e), metrics.gini(e), float(area),
+             float(d)]
             for e, s, area, d in zip(E.flatten(1).double().numpy(), s_of.reshape(len(x), -1), share, drop)])
     return found, means
 

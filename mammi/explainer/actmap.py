@@ -14,7 +14,7 @@ class ActMap(Explainer):
                 ReLU comes first
     """
 
-    name, maps = "actmap", True
+    name, maps, single_pass = "actmap", True, True
 
     def __init__(self, percentile=None):
         self.percentile = None if percentile is None else number("explainer.percentile", percentile, 0, 100)

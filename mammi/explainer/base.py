@@ -38,11 +38,13 @@ class Explainer(ABC):
     name       what rows and logs call it
     gradients  True where the subject must be differentiable
     maps       True where the read-out's layer must have spatial maps
+    single_pass  True where an explanation takes one pass of the model, or one and back
     """
 
     name: str
     gradients: bool = False
     maps: bool = False
+    single_pass: bool = False
 
     @abstractmethod
     def __call__(self, subject, x, readouts) -> torch.Tensor:

@@ -9,11 +9,11 @@ class GradCam(Explainer):
     """ReLU(sum_k w_k A_k), w_k the mean over space of d f / d A_k; enlarged to the image (bilinear).
 
     layer  whose maps A are weighed. None: ``penultimate`` for a read-out of ``final``, else the read-out's own layer,
-           where the result is the unit's activation map; give an earlier one to see more of a hidden unit. A concept's
-           read-out has the dissector's own map
+           where the result is the unit's activation map; give an earlier one to see more of a hidden unit. A concept is
+           refused: a dissector's layers are not reached
     """
 
-    name, gradients, maps = "gradcam", True, True
+    name, gradients, maps, single_pass = "gradcam", True, True, True
 
     def __init__(self, layer=None):
         self.layer = layer

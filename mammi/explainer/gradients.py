@@ -56,17 +56,18 @@ class GradientShap(Explainer):
         rows = []
         for image, readout in zip(x, readouts):  # one by one: what is drawn for an image does not hang on the others
             shap = Captum(_function(subject, [readout]))
-            with drawn_from(self.seed):
+            with drawn_from(self.seed, x.device):
                 rows.append(shap.attribute(image[None], torch.zeros_like(image[None]), n_samples=self.samples,
                                            stdevs=self.noise, additional_forward_args=torch.zeros(1, dtype=int)))
         return of_sign(torch.cat(rows), self.sign)
 
 
 @contextmanager
-def drawn_from(seed):
-    """Captum draws from the global generators of torch and NumPy: begin both at ``seed``, and leave them as found."""
+def drawn_from(seed, device):
+    """Captum draws from the global generators of torch (the CPU's and ``device``'s) and NumPy: begin all at ``seed``,
+    and leave them as found."""
     state = np.random.get_state()
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else ()):
         torch.manual_seed(seed)
         np.random.seed(seed)
         try:

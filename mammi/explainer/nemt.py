@@ -33,7 +33,7 @@ class Nemt(Explainer):
     the layer or a read-out.
     """
 
-    name = "nemt"
+    name, single_pass = "nemt", True
 
     def __init__(self, weights, seed=0):
         self.path = located(weights)

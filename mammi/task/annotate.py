@@ -52,7 +52,7 @@ def annotate(target, probing_set, concept_set, dissector, selection, method, eva
              *annotations.notes]
     out.about(names=names, synthetic=probing_set.synthetic, images=len(probing_set), concepts=len(concepts),
               concept_source=concepts.source, concepts_dropped=concepts.dropped, notes=notes, content=content,
-              gate={"verdict": verdict.name, "says": verdict.says})
+              gate={"verdict": verdict.name, "says": verdict.says}, target_fingerprint=target.fingerprint(target.layer))
     out.json("metrics.json", {**metrics, **{f"{k}_name": v for k, v in names.items()}})
     summarise(names, annotations, neurons, metrics, notes, probing_set.synthetic, out.path, verdict)
     return annotations, metrics

@@ -29,7 +29,8 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
                          ``actmap``, ``truth`` (bool) and ``uncertainty`` where known; ``image``, ``unit``, ``layer``,
                          ``concept`` of the rows
     explain.png          image | heat map | overlay | activation map, with the truth's outline
-    metrics.json         means over rows with 95 % intervals by resampling patients
+    metrics.json         means over rows with 95 % intervals by resampling patients, ``mass_n``, ``drop_n``: over how
+                         many, see :func:`~mammi.task.explain_numbers.means`
 
     units      what is explained: ``predicted``, the classes above their threshold (of best F1 on ``val``); ``labels``,
                the classes an image is labelled with; ``annotated:FOLDER``, the neurons of a finished run and their
@@ -70,6 +71,9 @@ def explain(target, probing_set, val, dissector, explainer, units, limit, per_un
     if facts["n_outside"]:
         notes.append(f"{facts['n_outside']} of {len(rows)} truths lie outside of what {subject.name} sees of the "
                      "image: left out of the metrics that need a mask")
+    if facts["n_zero_maps"]:
+        notes.append(f"{facts['n_zero_maps']} of {len(rows)} maps of {explainer.name} are 0 everywhere and point "
+                     "nowhere: left out of its metrics and of chance")
 
     table = table.assign(gate=verdict.name)
     out.csv("explain_metrics.csv", table)

@@ -48,8 +48,9 @@ class Measure:
     drop                             by deleting the highest share ``deleted`` of the pixels: the truth's area, or
                                      ``delete``
     area                             of the truth in the network's frame: the mass and pointing that chance gives
-    ms                               milliseconds an explanation, after a warm-up call, device synchronised; of a block
-                                     of rows their share
+    ms                               milliseconds an explanation, device synchronised; of a block of rows their share.
+                                     Before the first comes a warm-up call, on one image, or where an explanation is a
+                                     single pass on the whole block
     """
 
     def __init__(self, subject, truth, blocks, delete, fill, batch_size, seed):
@@ -67,10 +68,9 @@ class Measure:
                                              total=len(rows))):
             batch = self.truth.load([row.image for row in block])
             x, readouts = self.subject.prepare(batch), [row.readout for row in block]
-            if not number and self.perturb:
-                explainer(self.subject, x[:1], readouts[:1])  # the warm-up
-            (maps, uncertain), ms = self._timed(explainer.with_uncertainty, x, readouts)
-            found = {explainer.name: (maps, ms)} | self._beside(explainer, baseline, x, readouts, number)
+            warm = self.perturb and not number
+            (maps, uncertain), ms = self._timed(explainer, explainer.with_uncertainty, x, readouts, warm)
+            found = {explainer.name: (maps, ms)} | self._beside(explainer, baseline, x, readouts, number, warm)
             found = {name: (values.detach().cpu().numpy(), spent) for name, (values, spent) in found.items()}
             table += self._rows(block, batch, x, found, kept)
             kept["attributions"] += [_small(a) for a in found[explainer.name][0]]
@@ -81,20 +81,24 @@ class Measure:
             kept["truth"] = [blank if mask is None else mask for mask in kept["truth"]]
         return pd.DataFrame(table), kept
 
-    def _beside(self, explainer, baseline, x, readouts, number):
-        """{"actmap": (maps, ms), "random": ...}: the activation map where the read-out has one, and a smooth
-        random map."""
-        draws = np.random.default_rng([self.seed, number]).random((len(x), CELLS, CELLS), np.float32)
+    def _beside(self, explainer, baseline, x, readouts, number, warm):
+        """{"actmap": (maps, ms), "random": ...} of the block ``number``: the activation map where the read-out has one,
+        and a smooth random map, drawn for each row by itself so that ``batch_size`` changes none."""
+        draws = np.stack([np.random.default_rng([self.seed, number * self.batch_size + i]).random(
+            (CELLS, CELLS), np.float32) for i in range(len(x))])
         found = {RANDOM: (enlarged(torch.from_numpy(draws), x.shape[-2:]), 0.0)}
         if explainer.name != baseline.name:
             try:
-                maps, ms = self._timed(baseline, x, readouts)
+                maps, ms = self._timed(baseline, baseline, x, readouts, warm)
                 found = {baseline.name: (maps, ms)} | found
             except BadInput as error:
                 self.notes += [f"no activation map to compare with: {str(error).split('. ')[0]}"] * (not number)
         return found
 
-    def _timed(self, explain, x, readouts):
+    def _timed(self, explainer, explain, x, readouts, warm):
+        if warm:
+            some = len(x) if explainer.single_pass else 1
+            explainer(self.subject, x[:some], readouts[:some])
         self._wait()
         begun = time.perf_counter()
         value = explain(self.subject, x, readouts)

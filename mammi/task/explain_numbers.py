@@ -9,21 +9,26 @@ BESIDE = ("actmap", "random")
 
 def means(table, name, resamples, seed):
     """{metric, metric_low, metric_high, metric_n} of the explainer ``name``, 95 % intervals by resampling patients; the
-    same of the maps beside it as ``mass_actmap``; ``chance``, the truth's mean area; ``mass_less_actmap`` on the same
-    resamples; ``mass_over_chance``."""
+    same of the maps beside it as ``mass_actmap``; ``mass_less_actmap`` on the same resamples.
+
+    A map that is 0 everywhere (of a class that speaks against the image, say) points nowhere: it is left out of each
+    metric, and ``n_zero_maps`` says how many there are. ``chance``, the truth's mean area, is over the rows whose mass
+    is known, so that ``mass_over_chance`` compares the same rows; of the maps beside it ``chance_actmap``, and so on.
+    """
     own = {who: some.reset_index(drop=True) for who, some in table.groupby("explainer", sort=False)}
     rows = own[name]
     weights = patient_weights(rows["patient"], resamples, seed)
-    facts = {"ms": float(rows["ms"].mean()), "chance": float(rows["area"].mean())}
-    for metric in METRICS:
-        facts |= _interval(metric, rows[metric], weights)
-        for who in BESIDE:
-            if who in own and who != name:
-                facts |= _interval(f"{metric}_{who}", own[who][metric], weights)
+    facts = {"ms": float(rows["ms"].mean())}
+    for who in (name, *(who for who in BESIDE if who in own and who != name)):
+        end, theirs = "" if who == name else f"_{who}", own[who]
+        for metric in METRICS:
+            facts |= _interval(metric + end, theirs[metric], weights)
+        chance = float(theirs.loc[theirs["mass"].notna(), "area"].mean())
+        facts |= {f"chance{end}": chance, f"n_zero_maps{end}": int(theirs["entropy"].isna().sum()),
+                  f"mass_over_chance{end}": facts["mass" + end] / chance if chance > 0 else float("nan")}
     if "actmap" in own and name != "actmap":
         for metric in ("mass", "drop"):
             facts |= _interval(f"{metric}_less_actmap", rows[metric] - own["actmap"][metric], weights)
-    facts["mass_over_chance"] = facts["mass"] / facts["chance"] if facts["chance"] > 0 else float("nan")
     return facts
 
 

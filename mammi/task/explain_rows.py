@@ -12,6 +12,7 @@ from mammi.evidence import Evidence
 from mammi.explainer.concept import LAYER as CONCEPT
 from mammi.explainer.concept import check_open
 from mammi.gate import verdict as gating
+from mammi.image_text import prompts
 from mammi.overlap import check_apart
 from mammi.report import read_object
 from mammi.task.performance import known, truth_of
@@ -101,7 +102,7 @@ def _listed(units, evidence, per_unit, only):
             raise BadInput(f"task.units={units}: a concept is the cosine of image and word by a dissector. Next: "
                            "dissector@task.dissector=phantom_nce, or another option of conf/dissector")
         check_open(evidence.dissector)
-        scores = evidence.similarity([f"{evidence.images.template} {word}".strip() for word in words])[:, :]
+        scores = evidence.similarity(prompts(words, evidence.images.template))[:, :]
         readouts = [Readout(CONCEPT, i, word) for i, word in enumerate(words)]
         return _highest(readouts, words, np.asarray(scores), evidence, per_unit, only)
     target = evidence.target
@@ -160,12 +161,17 @@ def _annotated(folder, evidence, per_unit, only):
     """The named neurons of a finished run on their representative images, highest activation first."""
     target, images = evidence.target, evidence.images
     run = finished.read(folder)
-    names = read_object(run.folder / "run.json").get("names", {})
+    about = read_object(run.folder / "run.json")
+    names, theirs = about.get("names", {}), about.get("target_fingerprint")
     for what, mine in (("layer", target.layer), ("target", target.name)):
         if names.get(what) != mine:
             raise BadInput(f"task.units=annotated:{folder}: its {what} is {names.get(what)}, "
                            f"here it is {mine}. Give the options that the run had (its reproduce.sh), such as "
                            f"target.layer={names.get('layer')}")
+    if theirs not in (None, target.fingerprint(target.layer)):
+        raise BadInput(f"task.units=annotated:{folder}: it named the neurons of a {target.name} with other weights, "
+                       "transform or reducer than this one's, so its words do not belong to these neurons. Give the "
+                       "target's options that the run had (its reproduce.sh), such as target.weights and seed")
     shown = pd.read_csv(run.folder / "contributions.csv", dtype={"image": str})
     at = {name: i for i, name in enumerate(images.ids)}
     if len(shown) and not shown["image"].isin(at).any():
@@ -182,4 +188,5 @@ def _annotated(folder, evidence, per_unit, only):
         rows += [Row(int(i), readout, word) for i in mine[:per_unit]]
     without = len(run.neurons) - len({row.readout.index for row in rows})
     told = f"{without} of {len(run.neurons)} neurons of {folder} have no word or no image to show: left out"
-    return rows, [told] * bool(without)
+    older = f"{folder} does not say of which weights its neurons are: only the target's name and layer were compared"
+    return rows, [told] * bool(without) + [older] * (theirs is None)

@@ -87,8 +87,10 @@ def summarise(title, table, facts, notes, synthetic, name, folder):
     console.print(shown)
     console.print(f"{facts['n_explained']} explanations on {facts['images']} images, 95 % intervals over patients; "
                   f"{facts['n_truth']} with a mask or box. ms: an explanation.", highlight=False)
+    console.print(f"Of {name} mass is a mean over {facts['mass_n']} explanations, drop over {facts['drop_n']}; "
+                  f"{facts['n_zero_maps']} maps are 0 everywhere.", highlight=False)
     if facts["n_truth"]:
-        console.print(f"Chance: a mass of {facts['chance']:.3f}, the truth's area; {name} has "
+        console.print(f"Chance: a mass of {facts['chance']:.3f}, the truth's area where the mass is known; {name} has "
                       f"[bold]{facts['mass_over_chance']:.2f}[/] times that.", highlight=False)
     for note in notes:
         console.print(f"[yellow]{note}[/]")

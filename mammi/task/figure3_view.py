@@ -11,11 +11,14 @@ HEAT, LONGEST = "inferno", 17  # letters of a word that fit
 LEGEND = ("{}. Below an image: the predicted class's probability and threshold; ✓ it has that label, ✗ it has "
           "not; green: where the finding is drawn. φ: Shapley value, and its share of the output. Words: the best of "
           "each method, – none. Overall maps: the three leading neurons, weighed by their φ for this image, and by the "
-          "mean φ of its class.")
+          "mean φ of the images with its label{}.")
 
 
-def draw(cases, shown, words, evidence, stem):
-    """``stem``.png and .pdf, a line per case: image and truth | neuron and its words, twice | both overall maps."""
+def draw(cases, shown, words, evidence, without, stem):
+    """``stem``.png and .pdf, a line per case: image and truth | neuron and its words, twice | both overall maps.
+
+    without  classes that no image has the label of: their mean is over the images with the prediction
+    """
     import matplotlib
 
     with matplotlib.rc_context(STYLE | {"font.size": 6}):
@@ -23,7 +26,12 @@ def draw(cases, shown, words, evidence, stem):
 
         most = max(len(own.neurons) for own in shown)
         widths = [1, .08] + [1, 1.02] * most + [.06, 1, 1]
-        line, above, below = 1.2, .68, .5
+        target, concepts = evidence.target, evidence.concepts
+        small = textwrap.wrap(LEGEND.format(
+            f"{target.name} / {target.layer}, {evidence.images.name} ({len(evidence.images):,} images), "
+            f"{concepts.name} ({len(concepts):,} words), {evidence.dissector.name}",
+            f" (of {', '.join(without)}, which none has: with that prediction)" if without else ""), 155)
+        line, above, below = 1.2, .68, .23 + .09 * len(small)
         fig = Figure((PAGE, line * len(cases) + above + below))
         height = fig.get_figheight()
         axes = fig.subplots(len(cases), len(widths), squeeze=False, gridspec_kw={"width_ratios": widths})
@@ -44,13 +52,9 @@ def draw(cases, shown, words, evidence, stem):
                                va="top", fontsize=5.6, color=GREY)
         _head(fig, axes, most, height)
         kind = "synthetic" if evidence.images.synthetic else "real"
-        target, concepts = evidence.target, evidence.concepts
         fig.text(.5, 1 - .07 / height, "What predictions rest on, what the neurons are called, and where they fire "
                  f"({kind} images)", ha="center", va="top", fontsize=8.5)
-        small = LEGEND.format(f"{target.name} / {target.layer}, {evidence.images.name} ({len(evidence.images):,} "
-                              f"images), {concepts.name} ({len(concepts):,} words), {evidence.dissector.name}")
-        fig.text(.5, .05 / height, "\n".join(textwrap.wrap(small, 155)), ha="center", va="bottom", fontsize=5.4,
-                 color=GREY)
+        fig.text(.5, .05 / height, "\n".join(small), ha="center", va="bottom", fontsize=5.4, color=GREY)
         save(fig, stem)
 
 

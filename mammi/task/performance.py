@@ -64,14 +64,19 @@ def truth_of(images, classes, option):
     if images.labels is None:
         raise BadInput(f"{option}={images.name} has no labels to judge predictions by; name them ({option}.csv and "
                        f"label_columns, or class_folders), or choose a set that has some")
-    columns = {spoken(name): k for k, name in reversed(list(enumerate(images.label_names)))}
-    at = [columns.get(spoken(name)) for name in classes]
+    at = columns_of(images, classes)
     if all(k is None for k in at):
         raise BadInput(f"{option}={images.name} has a label for none of the target's {len(classes)} classes "
                        f"({', '.join(classes[:3])}, ...). {near(classes[0], images.label_names)} Rename with "
                        f"target.classes, or with {option}.aliases")
     blank = np.full(len(images), np.nan)
     return np.stack([blank if k is None else images.labels[:, k] for k in at], 1)
+
+
+def columns_of(images, classes):
+    """The column of ``images.labels`` of each of ``classes``, None where the set does not know it."""
+    columns = {spoken(name): k for k, name in reversed(list(enumerate(images.label_names)))}
+    return [columns.get(spoken(name)) for name in classes]
 
 
 def known(scores, truth):

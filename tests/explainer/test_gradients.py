@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from mammi.explainer.base import read
-from mammi.explainer.gradients import GradientShap, IntegratedGradients
+from mammi.explainer.gradients import GradientShap, IntegratedGradients, drawn_from
 from mammi.types import Reading, Readout
 from tests.explainer.small import case
 
@@ -53,3 +53,14 @@ def test_it_draws_from_its_own_seed_and_leaves_the_global_ones():
     one = GradientShap(samples=4, noise=.5, seed=0)(target, x, readouts)
     assert torch.equal(torch.rand(2), wanted[0]) and (np.random.rand(2) == wanted[1]).all()
     assert not torch.equal(one, GradientShap(samples=4, noise=.5, seed=1)(target, x, readouts))
+
+
+def test_the_generator_of_the_images_device_is_left_as_found_too(monkeypatch):
+    from contextlib import nullcontext
+
+    forked = []
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: nullcontext(forked.append(list(devices))))
+    for device in ("cpu", "cuda:1"):
+        with drawn_from(0, torch.device(device)):
+            pass
+    assert forked == [[], [torch.device("cuda:1")]]

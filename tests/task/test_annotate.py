@@ -19,6 +19,7 @@ def run(folder, images, target):
     _, metrics = annotate(target, images, TinyConcepts(), TinyDissector(), TopK(2), Mammi(), FinalLayer(bootstrap=20),
                           Cache(folder / "cache"), 2, RunFolder(folder))
     saved, about = (json.loads((folder / name).read_text()) for name in ("metrics.json", "run.json"))
+    assert about["target_fingerprint"] == target.fingerprint("final")
     assert saved["images_seen_in_training"] == metrics["images_seen_in_training"]
     return metrics["images_seen_in_training"], about["notes"]
 

@@ -22,6 +22,7 @@ from mammi.run_folder import RunFolder
 from mammi.target.phantom import PhantomTarget
 from mammi.target.planted import Planted
 from mammi.task.explain import explain
+from mammi.task.explain_measure import Measure
 from mammi.task.explain_numbers import means
 from mammi.task.explain_rows import Row, predicted
 from mammi.task.explain_truth import Truth
@@ -109,9 +110,39 @@ def test_drop_by_hand(done, phantom):
 
 def test_a_second_run_says_the_same(done, phantom, tmp_path):
     (again, _), _ = run(tmp_path, phantom, batch_size=3)
-    names = [c for c in again if c not in ("ms",)]
-    gradcam, before = (t[t.explainer != "random"][names].reset_index(drop=True) for t in (again, done[0][0]))
-    pd.testing.assert_frame_equal(gradcam, before, rtol=1e-3, atol=1e-3)
+    order = ["explainer", "image", "unit"]
+    again, before = (t.drop(columns="ms").sort_values(order).reset_index(drop=True) for t in (again, done[0][0]))
+    assert set(again["explainer"]) == {"gradcam", "actmap", "random"}
+    pd.testing.assert_frame_equal(again, before, rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_timed_was_warm_the_activation_map_too(phantom, tmp_path):
+    seen = []
+
+    class Watched(Rise):
+        def __call__(self, subject, x, readouts):
+            seen.append(len(x))
+            return super().__call__(subject, x, readouts)
+
+    class Single(Watched):
+        single_pass = True
+
+    for kind, first in ((Watched, 1), (Single, 3)):
+        seen.clear()
+        run(tmp_path, phantom, explainer=kind(masks=2, cells=3), units=["Mass"], per_unit=5, batch_size=3,
+            name=kind.__name__)
+        assert seen == [first, 3, 2]
+    maps = []
+
+    class Baseline(ActMap):
+        def __call__(self, subject, x, readouts):
+            maps.append(len(x))
+            return super().__call__(subject, x, readouts)
+
+    target = PhantomTarget()
+    measure = Measure(target, Truth(phantom), 8, .1, "mean", 3, 0)
+    measure(Rise(masks=2, cells=3), [Row(i, target.unit("final", 0), "a") for i in range(5)], Baseline())
+    assert maps == [3, 3, 2]
 
 
 def test_predicted_classes_are_those_above_the_threshold_of_best_f1(phantom, val, tmp_path):
@@ -184,7 +215,7 @@ def test_the_strict_gate_refuses_a_concept_of_weights_that_know_nothing(phantom,
     assert not (tmp_path / "run" / "explain_metrics.csv").exists()
 
 
-def annotated(folder, images, layer="final"):
+def annotated(folder, images, layer="final", **more):
     """What a finished run leaves that is looked at: Effusion and Mass named, Nodule not."""
     out = RunFolder(folder)
     folder.mkdir()
@@ -196,7 +227,7 @@ def annotated(folder, images, layer="final"):
     rows += [(4, "Mass", "mass", images.ids[11], .2)]
     out.csv("contributions.csv", pd.DataFrame(rows, columns=["neuron", "name", "concept", "image", "part"]))
     out.json("run.json", {"names": {"layer": layer, "target": "phantom_densenet"}, "synthetic": True,
-                          "gate": {"verdict": "failed", "says": "words mean nothing"}})
+                          "gate": {"verdict": "failed", "says": "words mean nothing"}, **more})
     out.json("metrics.json", {"n_neurons": 3})
     return f"annotated:{folder}"
 
@@ -222,6 +253,22 @@ def test_annotated_neurons_on_their_representative_images(phantom, tmp_path):
     area = masks[phantom.mask_names.index("Effusion")].mean()  # hydrothorax is an effusion
     assert own["area"].iloc[0] == pytest.approx(area) if area else np.isnan(own["area"].iloc[0])
     assert "1 of 3 neurons" in (folder / "run.json").read_text()
+
+
+@pytest.mark.fault
+def test_an_annotation_of_other_weights_is_told_and_one_that_does_not_say_is_noted(phantom, tmp_path):
+    def notes(folder):
+        return " ".join(json.loads((folder / "run.json").read_text())["notes"])
+
+    units = annotated(tmp_path / "other", phantom, target_fingerprint="of another seed")
+    with pytest.raises(BadInput, match="with other weights, transform or reducer"):
+        run(tmp_path, phantom, units=units, explainer=ActMap())
+    units = annotated(tmp_path / "same", phantom, target_fingerprint=PhantomTarget().fingerprint("final"))
+    _, folder = run(tmp_path, phantom, units=units, explainer=ActMap(), name="same_run")
+    assert "only the target's name" not in notes(folder)
+    units = annotated(tmp_path / "older", phantom)
+    _, folder = run(tmp_path, phantom, units=units, explainer=ActMap(), name="older_run")
+    assert "only the target's name and layer were compared" in notes(folder)
 
 
 @pytest.mark.fault
@@ -365,3 +412,34 @@ def test_intervals_resample_patients():
     facts = means(rows, "e", 500, 0)
     assert facts["mass"] == .5 and facts["mass_n"] == 4 and facts["mass_low"] == 0 and facts["mass_high"] == 1
     assert facts["chance"] == .25 and facts["mass_over_chance"] == 2 and np.isnan(facts["rank"])
+
+
+def test_maps_that_are_zero_leave_chance_as_well_and_are_counted():
+    own = {"explainer": "e", "mass": [.4, .2, np.nan], "area": [.1, .2, .9], "entropy": [1, 1, np.nan], "gini": np.nan}
+    beside = {"explainer": "random", "mass": [.1, .2, .9], "area": [.1, .2, .9], "entropy": 2, "gini": 0}
+    rows = pd.concat([pd.DataFrame(one | {"patient": list("abc"), "ms": 1.0, "drop": [.5, np.nan, np.nan]})
+                      for one in (own, beside)])
+    rows[["rank", "pointing", "faithfulness"]] = np.nan
+    facts = means(rows, "e", 20, 0)
+    assert facts["chance"] == pytest.approx(.15) and facts["mass_over_chance"] == pytest.approx(2)
+    assert (facts["n_zero_maps"], facts["mass_n"], facts["drop_n"]) == (1, 2, 1)
+    assert facts["mass_over_chance_random"] == pytest.approx(1) and facts["chance_random"] == pytest.approx(.4)
+    assert facts["n_zero_maps_random"] == 0 and facts["mass_random_n"] == 3
+
+
+def test_zero_maps_are_noted(phantom, tmp_path, capsys):
+    class Half(ActMap):
+        name = "half"
+
+        def __call__(self, subject, x, readouts):
+            maps = super().__call__(subject, x, readouts)
+            maps[::2] = 0
+            return maps
+
+    (table, facts), folder = run(tmp_path, phantom, explainer=Half(), units=["Effusion"], per_unit=4, choose="outlined")
+    own = table[table.explainer == "half"]
+    assert facts["n_zero_maps"] == 2 == own["mass"].isna().sum() and facts["mass_n"] == 2 and facts["n_explained"] == 4
+    assert facts["chance"] == pytest.approx(own.loc[own["mass"].notna(), "area"].mean())
+    assert "2 of 4 maps of half are 0 everywhere" in (folder / "run.json").read_text()
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"mass is a mean over 2 explanations, drop over {facts['drop_n']}; 2 maps are 0 everywhere" in said

@@ -18,7 +18,8 @@ from mammi.probing_set.phantom import Phantom
 from mammi.run_folder import RunFolder
 from mammi.selection import TopK
 from mammi.target.phantom import PhantomTarget
-from mammi.task.figure3 import chosen, figure3, values_of
+from mammi.task.figure3 import figure3
+from mammi.task.figure3_cases import chosen, mean_of, members_of, values_of
 from tests.test_conf import config
 from tests.tiny import TinyConcepts, TinyDissector, evidence
 
@@ -32,11 +33,11 @@ def world():
     return Phantom(n=40, boost=1.0), Phantom(n=80, seed=4, boost=1.0)
 
 
-def run(folder, images, val, target=None, shown=2, neurons=2):
+def run(folder, images, val, target=None, shown=2, neurons=2, **more):
     methods = {"mammi": Mammi(), "tsi": Tsi(grid=12), "clip_dissect": ClipDissect(top_k=5)}
     return figure3(target or PhantomTarget(layer="penultimate"), images, TinyConcepts(FINDINGS), TinyDissector(),
                    TopK(3), methods, ActMap(70), val, shown, neurons, Cache(folder / "cache"), 16,
-                   RunFolder(folder / "run"))
+                   RunFolder(folder / "run"), **more)
 
 
 def test_it_draws_the_leading_neurons_of_each_prediction(world, tmp_path):
@@ -118,3 +119,79 @@ def test_maps_of_the_unit_are_the_figure_s(world):
         kept = torch.where(maps[k] > np.percentile(maps[k].numpy(), 70), maps[k], 0)
         wanted = torch.nn.functional.interpolate(kept[None, None], (96, 96), mode="bilinear")[0, 0]
         torch.testing.assert_close(own, wanted)
+
+
+def test_a_class_is_the_images_with_its_label_and_where_there_is_none_those_it_is_predicted_on():
+    class Images:
+        label_names = ("mass", "Big_Heart")
+        labels = np.array([[1, 0], [np.nan, 0], [0, 0], [1, 0]])
+
+        def __len__(self):
+            return 4
+
+    members, without = members_of(BELONGS, ("Mass", "big heart", "other"), Images())
+    assert members.T.tolist() == [[True, False, False, True], BELONGS[:, 1].tolist(), BELONGS[:, 2].tolist()]
+    assert without == ["big heart", "other"]
+    Images.labels = None
+    assert (members_of(BELONGS, "abc", Images())[0] == BELONGS).all()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_mean_importance_is_the_mean_of_every_member_s(world, tmp_path, known):
+    images, _ = world
+    some = evidence(Cache(tmp_path), target=PhantomTarget(layer="penultimate"), images=images)
+    if not known:
+        some.target.head = None
+    weight = some.target.module.classifier.weight.detach().double().numpy()
+    members = images.labels[:, 2] == 1
+    assert 1 < members.sum() < len(images)
+    a = some.read(["penultimate"])["penultimate"]
+    wanted = np.mean([weight[2] * a[i].astype(float) for i in np.flatnonzero(members)], 0)
+    np.testing.assert_allclose(mean_of(some, 2, members), wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_the_class_s_place_of_a_neuron_is_by_the_images_with_the_label(world, tmp_path):
+    images, val = world
+    table, _ = run(tmp_path, images, val)
+    target = PhantomTarget(layer="penultimate")
+    a = target.read(images.load(range(len(images))), ["penultimate"])["penultimate"].pooled.double().numpy()
+    weight = target.module.classifier.weight.detach().double().numpy()
+    for row in table.itertuples():
+        c = FINDINGS.index(row[3])
+        order = np.argsort(-(weight[c] * a[images.labels[:, c] == 1].mean(0)), kind="stable").tolist()
+        assert row.place_in_class == order.index(row.neuron) + 1
+
+
+def test_activation_times_gradient_is_no_share_of_the_output(world, tmp_path):
+    target = PhantomTarget(layer="penultimate")
+    target.head = None
+    run(tmp_path, *world, target=target, shown=1)
+    told = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert told["share_of_leading"] is None
+    assert "no share of the output" in (tmp_path / "run" / "run.json").read_text()
+
+
+def test_overall_maps_are_cut_at_a_percentile_of_the_enlarged_maps(world, tmp_path):
+    from mammi.task.explain_truth import Truth
+    from mammi.task.figure3 import show
+    from mammi.task.figure3_cases import Case
+
+    images, _ = world
+    target = PhantomTarget(layer="penultimate")
+    some = evidence(Cache(tmp_path), target=target, images=images)
+    phi = np.zeros(128)
+    phi[[3, 90, 7]] = 3, 2, 1
+    own = show(Case(0, "Mass", 4, .9, .5, phi, phi, 1.0), some, ActMap(), Truth(images), 2, 90)
+    x = target.prepare(images.load([0]))
+    wanted = 0
+    for k in (3, 90, 7):
+        large = ActMap()(target, x, [target.unit("penultimate", k)])[0].double().numpy()
+        wanted = wanted + phi[k] / 6 * np.where(large > np.percentile(large, 90), large, 0)
+    np.testing.assert_allclose(own.sample, wanted, atol=1e-5)
+    assert (own.sample == 0).mean() > .6 and config("experiment=figure3").task.overall_percentile is None
+
+
+@pytest.mark.fault
+def test_a_percentile_that_is_none_is_told(world, tmp_path):
+    with pytest.raises(BadInput, match="task.overall_percentile"):
+        run(tmp_path, *world, overall_percentile=101)
