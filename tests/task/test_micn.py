@@ -210,6 +210,8 @@ def test_the_backbone_can_be_trained_along(tmp_path, monkeypatch):
     table, facts = run(tmp_path, target=one, finetune=True, seeds=2, training={"epochs": 3, "lr": 1e-2})
     assert not torch.equal(before["0.weight"], one.module.state_dict()["0.weight"])
     assert len(table) == 8 and 0 <= facts["accuracy"] <= 1 and facts["explained"] == 12
+    told = json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+    assert any("are of quarters before it was trained along" in note for note in told)
     left = trained[0].module.state_dict()  # of the backbone that all seeds share, the first seed's
     assert all(torch.equal(value, left[key]) for key, value in trained[0].state.items())
     assert not torch.equal(trained[1].state["backbone.0.weight"], left["backbone.0.weight"])
