@@ -32,6 +32,7 @@ class Bottleneck:
     keep_all          True: no concept is left out for being learned badly
 
     ``kept`` (N,) bool; where no concept reaches the cutoff the best one is kept. ``similarity`` (N,) on "val".
+    ``converged``: whether the classifier was done before its last iteration.
     """
 
     def __init__(self, features, scores, y, seed, keep_all=False):
@@ -56,7 +57,7 @@ class Bottleneck:
         if not self.kept.any():
             self.kept[np.argmax(self.similarity)] = True
         self.level = activations.mean(0), activations.std(0).clamp(min=1e-6)
-        self.classifier = _sparse(self._concepts(activations), y, seed)
+        self.classifier, self.converged = _sparse(self._concepts(activations), y, seed)
 
     def _concepts(self, activations):
         return ((activations - self.level[0]) / self.level[1]).numpy()[:, self.kept]
@@ -69,6 +70,7 @@ class Bottleneck:
 
 
 def _sparse(x, y, seed):
+    """(the fitted classifier, whether it converged)."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
@@ -77,9 +79,10 @@ def _sparse(x, y, seed):
     model = LogisticRegression(solver="saga", penalty="elasticnet", l1_ratio=.99, C=1 / (LAMBDA * len(y)), max_iter=300,
                                tol=1e-3, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last per mille changes no answer
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told by what is returned
         warnings.simplefilter("ignore", FutureWarning)
-        return model.fit(x, y)
+        model.fit(x, y)
+    return model, bool(max(model.n_iter_) < model.max_iter)
 
 
 def random_scores(rows, n, seed):

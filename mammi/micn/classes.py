@@ -25,13 +25,13 @@ def classes_of(labels, names, wanted=None):
                       for rule in rules.values()], 1)
     for j, rule in enumerate(rules.values()):
         if rule == REST:
-            found[:, j] = np.where(np.isnan(found).any(1), np.nan, found.sum(1) == 0)
+            found[:, j] = np.where((found == 1).any(1), 0, np.where(np.isnan(found).any(1), np.nan, 1))
     single = (found == 1).sum(1) == 1
     return tuple(rules), np.where(single & ~np.isnan(found).any(1), found.argmax(1), -1)
 
 
 def _holds(rule, labels, names):
-    """(P,) 1, 0, NaN where it hangs on an unknown label."""
+    """(P,) 1, 0, NaN where it hangs on an unknown label: not where the known ones decide it (Kleene's logic)."""
     if rule == NOTHING and NOTHING not in names:
         return np.where((labels == 1).any(1), 0, np.where(np.isnan(labels).any(1), np.nan, 1))
     if rule in names:
@@ -45,8 +45,8 @@ def _holds(rule, labels, names):
                 raise BadInput(f"task.classes: {name!r} is no label of these images. {near(name, [*names, NOTHING])}")
             column = labels[:, names.index(name)]
             literals.append(1 - column if word.startswith("not ") else column)
-        terms.append(np.min(literals, 0))
-    return np.max(terms, 0)
+        terms.append(np.where(np.equal(literals, 0).any(0), 0, np.min(literals, 0)))
+    return np.where(np.equal(terms, 1).any(0), 1, np.max(terms, 0))
 
 
 def check_examples(y, classes, name, option):

@@ -57,16 +57,9 @@ def thresholds(scores, rule="quantile", value=None):
     zscore    mean + ``value`` standard deviations
     adaptive  max - (1 - alpha)(max - min) with ``value`` for alpha, Eq. (1) of MAMMI: few images pass
     """
-    if rule not in RULES:
-        raise BadInput(f"task.threshold={rule}: {near(str(rule), RULES)}")
-    value = RULES[rule] if value is None else value
-    scores = np.asarray(scores, np.float64)
+    value, scores = checked(rule, value), np.asarray(scores, np.float64)
     if rule == "otsu":
         return np.array([otsu(column) for column in scores.T])
-    if value is None:
-        raise BadInput("task.threshold=fixed needs a number: task.threshold_value=...")
-    low, high = {"quantile": (0, 1), "adaptive": (0, 1)}.get(rule, (-np.inf, np.inf))
-    number("task.threshold_value", value, low, high)
     if rule == "fixed":
         return np.full(scores.shape[1], float(value))
     if rule == "quantile":
@@ -75,6 +68,19 @@ def thresholds(scores, rule="quantile", value=None):
         return scores.mean(0) + value * scores.std(0)
     top, bottom = scores.max(0), scores.min(0)
     return top - (1 - value) * (top - bottom)
+
+
+def checked(rule, value=None):
+    """The number of a threshold ``rule``; :class:`BadInput` for a rule or a number that cannot be."""
+    if rule not in RULES:
+        raise BadInput(f"task.threshold={rule}: {near(str(rule), RULES)}")
+    value = RULES[rule] if value is None else value
+    if rule == "otsu":
+        return None
+    if value is None:
+        raise BadInput("task.threshold=fixed needs a number: task.threshold_value=...")
+    low, high = {"quantile": (0, 1), "adaptive": (0, 1)}.get(rule, (-np.inf, np.inf))
+    return number("task.threshold_value", value, low, high)
 
 
 def otsu(values):

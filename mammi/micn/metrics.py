@@ -1,4 +1,4 @@
-"""Accuracy, macro F1 and AUROC of several seeds, with intervals that resample patients.
+"""Accuracy, macro F1 and AUROC of several seeds, with intervals that resample patients and seeds.
 
 S seeds, P images, J classes, R resamples.
 """
@@ -52,36 +52,64 @@ def _all(scores, y, weights):
     return accuracy, np.mean(f1, axis=0), area
 
 
-def summary(found):
-    """{name: mean over the seeds, name_sd (ddof 1; None for one seed), name_low, name_high} of :func:`resampled`."""
+def over_seeds(samples, rng):
+    """(R,) means of ``samples`` (S, R) over S seeds that each resample draws anew, with replacement."""
+    return np.take_along_axis(samples, rng.integers(len(samples), size=samples.shape), 0).mean(0)
+
+
+def summary(found, rng, patients=None):
+    """{name: mean over the seeds, name_sd (ddof 1; None for one seed), name_low, name_high} of :func:`resampled`.
+
+    patients  how many there are: then an accuracy of 0 or 1 has Wilson's interval, see :func:`interval`
+    """
     out = {}
     for name, (values, samples) in found.items():
-        low, high = interval(samples.mean(0))
+        low, high = interval(over_seeds(samples, rng), patients if name == "accuracy" else None)
         out |= {name: float(values.mean()), f"{name}_sd": float(values.std(ddof=1)) if len(values) > 1 else None,
                 f"{name}_low": low, f"{name}_high": high}
     return out
 
 
-def difference(one, other):
-    """The same of ``one`` less ``other``, on the same resamples."""
+def difference(one, other, rng):
+    """The same of ``one`` less ``other``, on the same resamples of patients; each draws seeds of its own."""
     out = {}
     for name, (values, samples) in one.items():
-        low, high = interval(samples.mean(0) - other[name][1].mean(0))
+        low, high = interval(over_seeds(samples, rng) - over_seeds(other[name][1], rng))
         out |= {name: float(values.mean() - other[name][0].mean()), f"{name}_low": low, f"{name}_high": high}
     return out
 
 
-def mean_interval(values, patients, seed, resamples=RESAMPLES):
-    """(mean, low, high) of (P,) values, NaN left out, by resampling patients; NaN where there is none."""
-    values = np.asarray(values, np.float64)
-    known = ~np.isnan(values)
-    if not known.any():
+def mean_interval(values, patients, seed, resamples=RESAMPLES, rate=True):
+    """(mean, low, high) of (P,) values, or of a row a seed (S, P): the mean over the seeds of their means.
+
+    NaN is left out, and a seed that has nothing else; NaN where there is none. Patients are resampled, and seeds.
+    rate  the values are shares, so that their mean is one: of 0 or 1 it has Wilson's interval, see :func:`interval`
+    """
+    values = np.atleast_2d(np.asarray(values, np.float64))
+    values = values[~np.isnan(values).all(1)]
+    if not values.size:
         return (float("nan"),) * 3
-    weights = patient_weights(np.asarray(patients)[known], resamples, seed).astype(np.float64)
-    return float(values[known].mean()), *interval(weights @ values[known] / weights.sum(1))
+    seen = ~np.isnan(values).all(0)
+    patients, values = np.asarray(patients)[seen], values[:, seen]
+    weights = patient_weights(patients, resamples, seed).astype(np.float64)
+    known = ~np.isnan(values)
+    total = known.astype(np.float64) @ weights.T
+    samples = np.divide(np.nan_to_num(values) @ weights.T, total, out=np.full(total.shape, np.nan), where=total > 0)
+    low, high = interval(over_seeds(samples, np.random.default_rng(seed)), len(set(patients)) if rate else None)
+    return float(np.nanmean(values, 1).mean()), low, high
 
 
-def interval(samples):
-    """95 % percentile interval (low, high) of the samples that are numbers."""
+def interval(samples, n=None):
+    """95 % interval (low, high) of the samples that are numbers: their percentiles.
+
+    n  the samples are rates over so many patients. Where all are 0, or all are 1, resampling shows no width; then it
+       is Wilson's interval of none, or all, of n.
+    """
     samples = samples[~np.isnan(samples)]
-    return tuple(map(float, np.percentile(samples, [2.5, 97.5]))) if len(samples) else (float("nan"),) * 2
+    if not len(samples):
+        return (float("nan"),) * 2
+    if n and samples.min() == samples.max() and samples[0] in (0, 1):
+        from scipy.stats import binomtest
+
+        return tuple(map(float, binomtest(int(samples[0] * n), n).proportion_ci(method="wilson")))
+    return tuple(map(float, np.percentile(samples, [2.5, 97.5])))

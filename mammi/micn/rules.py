@@ -60,6 +60,7 @@ def global_rules(rules, y, labels, classes, words):
     images     whose own rule it is; ``share`` of the images with a rule of that class; ``right``: share of them that
                are of the class
     fulfilled  images whose concept ``labels`` (P, N) fulfil it; ``right_by_labels``: share of them of the class
+    base       share of all images that are of the class, which a rule must beat
     """
     import pandas as pd
 
@@ -75,13 +76,33 @@ def global_rules(rules, y, labels, classes, words):
         lines.append({"class": classes[j], "rule": spoken(rule, classes, words), "length": len(literals),
                       "images": len(at), "share": len(at) / totals[j], "right": float((y[at] == j).mean()),
                       "truth": float(np.mean([r.truth for _, r in found])), "fulfilled": int(there.sum()),
-                      "right_by_labels": float((y[there] == j).mean()) if there.any() else np.nan})
-    columns = ["class", "rule", "length", "images", "share", "right", "truth", "fulfilled", "right_by_labels"]
+                      "right_by_labels": float((y[there] == j).mean()) if there.any() else np.nan,
+                      "base": float((y == j).mean())})
+    columns = ["class", "rule", "length", "images", "share", "right", "truth", "fulfilled", "right_by_labels", "base"]
     table = pd.DataFrame(lines, columns=columns)
     order = {name: j for j, name in enumerate(classes)}
     table["at"] = table["class"].map(order)
     return table.sort_values(["at", "images", "rule"], ascending=[True, False, True]).drop(columns="at") \
         .reset_index(drop=True)
+
+
+def right_by_labels(table):
+    """How often a rule of :func:`global_rules` is right where the concept labels fulfil it, and the base rate that
+    says as much: means in which a rule weighs as many images as have it; None of nothing."""
+    known = table.dropna(subset="right_by_labels")
+    return {name: float(np.average(known[column], weights=known["images"])) if len(known) else None
+            for name, column in (("rules_right_by_labels", "right_by_labels"), ("rules_right_by_labels_base", "base"))}
+
+
+def by_class(table):
+    """DataFrame with a row a class of :func:`global_rules`: its different rules, ``images`` that have one,
+    ``right_by_labels`` as above, beside it ``base``."""
+    import pandas as pd
+
+    return pd.DataFrame([{"class": name, "rules": len(own), "images": int(own["images"].sum()),
+                          "right_by_labels": right_by_labels(own)["rules_right_by_labels"],
+                          "base": own["base"].iloc[0]} for name, own in table.groupby("class", sort=False)],
+                        columns=["class", "rules", "images", "right_by_labels", "base"])
 
 
 def measures(rules, truth, predicted):

@@ -17,7 +17,8 @@ class Recipe(NamedTuple):
 
     patience  epochs without a better validation loss after which to stop; the best epoch is kept. None: all epochs
     shuffle   False: the published code's fixed order
-    eval      False: dropout and batch statistics stay on while images are judged, as in the published code
+    eval      False: dropout and batch statistics stay on while the epoch is chosen, as in the published code; in the
+              end they are off
     """
 
     lr: float

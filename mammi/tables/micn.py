@@ -27,7 +27,8 @@ ALL = ("published: the best epoch on the test images, one seed, an exact match f
 HEAD = """# Med-MICN: published and obtained
 
 Published: Hu et al., Med-MICN (NeurIPS 2024), one run. Obtained: runs of `experiment=micn_table`, mean over the \
-seeds (95 % interval over patients); a run on synthetic images does not count. Accuracy / macro F1 in percent. Concept \
+seeds (95 % interval over patients and seeds); a run on synthetic images does not count, nor one with \
+task.mode=paper. Accuracy / macro F1 in percent. Concept \
 labels here are a dissector's or experts'; the published code has none for COVID-CT but the class's own. The published \
 Label-free CBM value on DDI is a multiple of 1/118 and the one on Chest X-Ray of 1/132: they look shifted by a column. \
 Where they differ, in all rows: {all}.
@@ -71,7 +72,7 @@ def cells(folder):
 
 
 def _runs(folder):
-    """{(probing set, target): newest run} of the table on real images."""
+    """{(probing set, target): newest run} of the table on real images, with mode=fixed, of which ALL speaks."""
     if not Path(folder).is_dir():
         raise BadInput(f"{folder} is no folder; give one that holds runs, such as outputs")
     found = []
@@ -81,7 +82,8 @@ def _runs(folder):
         except BadInput:  # no run is finished there: then the cells say what they need
             continue
     return {(run.about["choices"].get("probing_set"), run.about["choices"].get("target")): run for run in found
-            if run.about.get("name") == NAME and run.kind == "real" and (run.folder / "models.csv").is_file()}
+            if run.about.get("name") == NAME and run.kind == "real" and run.about.get("mode") == "fixed"
+            and (run.folder / "models.csv").is_file()}
 
 
 def frame(found):

@@ -12,14 +12,15 @@ from mammi.errors import BadInput, number
 from mammi.evidence import Evidence
 from mammi.gate import verdict as gating
 from mammi.micn.published import plan
-from mammi.micn.rules import global_rules, local_rules
+from mammi.micn.rules import by_class, global_rules, local_rules, right_by_labels
 from mammi.overlap import check_apart, warnings
 from mammi.probing_set.base import spread
 from mammi.task.fitted import fit_dissector_in
-from mammi.task.micn_data import chosen_words, concept_labels, three_sets, words_of_run
+from mammi.task.micn_data import check_labels, chosen_words, concept_labels, three_sets
 from mammi.task.micn_explain import explanations, lines
 from mammi.task.micn_judge import alignment, concept_table, facts_of, table_of_models
 from mammi.task.micn_models import OURS, Problem, compared
+from mammi.task.micn_run import met_in_run, words_of_run
 from mammi.task.micn_view import draw, summarise
 from mammi.types import Concepts
 
@@ -31,10 +32,10 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
          explained=64, shown=6):
     """Train Med-MICN on ``layer`` of ``target`` with ``seeds`` seeds and leave in ``out`` (a run folder):
 
-    metrics.json       accuracy, macro F1, AUROC (mean and sd over seeds, 95 % interval over patients); concepts, rules,
-                       alignment, the cross-check with MAMMI's neurons
+    metrics.json       accuracy, macro F1, AUROC (mean and sd over seeds, 95 % interval over patients and seeds);
+                       concepts, rules, alignment, the cross-check with MAMMI's neurons
     models.csv         the same numbers of all that it is compared with; concepts.csv a row a concept
-    rules_global.csv, rules_local.jsonl, alignment.png, alignment/: of the first seed
+    rules_global.csv, rules_classes.csv, rules_local.jsonl, alignment.png, alignment/: of the first seed
 
     gate.csv           what the dissector was asked before; golden.json, see :mod:`mammi.gate.verdict`
 
@@ -54,6 +55,11 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     target = backbone(target, layer, mode == "paper", probing_set, explainer if explained else None)
     sets, classes = three_sets(train, val, probing_set, classes, shared_patients)
     words, source = chosen_words(concept_set, cache, words, run, experts, sets["train"])
+    given = check_labels(sets, words, experts, experts_image, threshold, threshold_value, on_leak)
+    neurons = None
+    if run is not None:
+        neurons = words_of_run(run, target, target.layer)
+        notes += met_in_run(run, sets)
     if fit:
         check_apart(fit["train"], sets["test"].images, ("dissector's training set", "test set"),
                     ("task.fit.train", "probing_set"))
@@ -65,8 +71,7 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     concepts = Concepts("words", tuple(words), source=source)
     evidence = {part: Evidence(target, split.images, concepts, dissector, selection, cache, batch_size)
                 for part, split in sets.items()}
-    found = concept_labels(evidence, words, source, threshold, threshold_value, experts, experts_image, y, classes,
-                           on_leak)
+    found = concept_labels(evidence, words, source, threshold, threshold_value, experts, given, y, classes, on_leak)
     verdict = gating.question(gate, None, evidence["test"]) if found.rows else gating.not_asked("experts labelled")
     gating.leave(verdict, out)
     notes.append(gating.stated(verdict, dissector))
@@ -74,6 +79,10 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
     problem = Problem(target, target.layer, y, found.labels, features, options, recipe, (lambda1, lambda2),
                       mode == "paper", {part: split.images for part, split in sets.items()} if finetune else None)
 
+    if neurons is None:  # here, before a backbone is trained along: both are of the one that was given
+        neurons = first_words(method(evidence["train"]))
+    if finetune:
+        notes.append(f"MAMMI's neurons, their words and activations, are of {target.name} before it was trained along")
     every = range(seed, seed + seeds)
     scores, about = {}, {OURS: "fused"}
     ours = [problem.micn(one) for one in every]
@@ -88,20 +97,19 @@ def micn(target, probing_set, concept_set, dissector, selection, method, explain
 
     images = explanations(evidence["test"], ours[0], rules[0], found.words, explainer, explained) if explained else []
     facts |= alignment(images, test.images.patients, seed)
-    neurons = words_of_run(run, target, target.layer) if run is not None else first_words(method(evidence["train"]))
-    activations = {part: np.asarray(evidence[part].read([target.layer])[target.layer]) for part in ("train", "test")}
-    concepts = concept_table(found, ours, neurons, activations)
+    concepts = concept_table(found, ours, neurons, features)
     facts |= {"neurons_named": len(neurons), "neurons_auroc": _mean(concepts["auroc_neurons"]),
               "neurons_concepts": int(concepts["auroc_neurons"].notna().sum()),
               "concepts_auroc": _mean(concepts["auroc"])}
     whole = global_rules(rules[0], test.y, found.labels["test"], classes, found.words)
-    facts |= {"rules": len(whole), "rules_right_by_labels": _weighted(whole),
+    facts |= {"rules": len(whole), **right_by_labels(whole),
               "seconds_training": float(np.mean([one.seconds for one in ours])),
               "epochs": float(np.mean([one.epochs for one in ours])), "concepts": len(found.words), "seeds": seeds,
               "leaking": len(found.leaks), "dropped": len(found.dropped), "classes": len(classes)}
     facts |= {f"images_{part}": len(split.y) for part, split in sets.items()} | gating.numbers(verdict)
 
-    for name, frame in (("models", table), ("concepts", concepts), ("rules_global", whole)):
+    for name, frame in (("models", table), ("concepts", concepts), ("rules_global", whole),
+                        ("rules_classes", by_class(whole))):
         out.csv(f"{name}.csv", frame)
     out.text("rules_local.jsonl", "".join(json.dumps(line) + "\n" for line in lines(
         test, ours[0], rules[0], classes, found.words)))
@@ -149,9 +157,3 @@ def _notes(sets, classes, found):
 
 def _mean(column):
     return float(column.astype(float).mean()) if column.notna().any() else None
-
-
-def _weighted(rules):
-    """How often a rule is right where the concept labels fulfil it; a rule weighs as many images as have it."""
-    known = rules.dropna(subset="right_by_labels")
-    return float(np.average(known["right_by_labels"], weights=known["images"])) if len(known) else None

@@ -4,14 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mammi.errors import BadInput, MissingAsset, near
+from mammi.errors import BadInput, near
 from mammi.evaluation.ranking import ENOUGH
 from mammi.micn import labels as aligning
 from mammi.micn.classes import check_examples, classes_of
 from mammi.overlap import check_apart
 from mammi.probing_set.subset import Subset, divided
-from mammi.probing_set.table import Table, label_rows
-from mammi.text_files import read_text
+from mammi.task.micn_experts import expert_labels
+from mammi.task.micn_run import words_of_run
 
 PARTS = ("train", "val", "test")
 ON_LEAK = ("report", "drop", "error")
@@ -113,43 +113,30 @@ def chosen_words(concept_set, cache, words, run, experts, split):
     return concepts.words, f"{len(concepts)} words of {concepts.name}"
 
 
-def words_of_run(run, target=None, layer=None):
-    """{neuron: its first word} of a finished annotation in the folder ``run``; neurons without a word lack.
+def check_labels(sets, words, experts, experts_image, threshold, value, on_leak):
+    """What can be known of the concept labels before anything is computed: {part: (P, N)} of experts, else None.
 
-    With ``target`` and ``layer``, :class:`BadInput` where it is of others.
-    """
-    import csv
-    import json
-
-    folder = Path(run).expanduser()
-    if not (folder / "metrics.json").is_file() or not (folder / "annotations.csv").is_file():
-        raise MissingAsset(f"task.run={run}: there is no finished annotation (annotations.csv, metrics.json). Next: "
-                           "python run.py target.layer=penultimate, and give the folder that it names")
-    with open(folder / "annotations.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"neuron", "rank", "concept"} <= rows[0].keys():
-        raise BadInput(f"{folder / 'annotations.csv'} has no row with neuron, rank and concept")
-    if target is not None:
-        names = json.loads(read_text(folder / "run.json")).get("names", {})
-        if (names.get("target"), names.get("layer")) != (target.name, layer):
-            raise BadInput(f"task.run={run} annotated {names.get('layer')} of {names.get('target')}, but the backbone "
-                           f"here is {layer} of {target.name}: annotate that, or leave task.run out")
-    return {int(row["neuron"]): row["concept"] for row in rows if row["rank"] == "1"}
-
-
-def concept_labels(evidence, words, source, threshold, value, experts, experts_image, y, classes, on_leak):
-    """:class:`Labels` of the images of ``evidence`` {part: Evidence}, from its dissector or from experts.
-
-    threshold, value  see :func:`mammi.micn.labels.thresholds`: tau is found on the training images
-    experts           None; ``images``, the labels that the images have; or a CSV with an image's name in the column
-                      ``experts_image`` (None: the first) and a column of 1, 0 or blank a word
-    y                 {part: (P,)} for leaks; on_leak ``report``, ``drop`` or ``error``
+    Options as of :func:`concept_labels`; raises :class:`BadInput` for what it could not use.
     """
     if on_leak not in ON_LEAK:
         raise BadInput(f"task.on_leak={on_leak}: {near(str(on_leak), ON_LEAK)}")
-    if len(words) > len(y["train"]):
-        raise BadInput(f"{len(words)} concepts for {len(y['train'])} training images: a bottleneck needs fewer "
+    if len(words) > len(sets["train"].y):
+        raise BadInput(f"{len(words)} concepts for {len(sets['train'].y)} training images: a bottleneck needs fewer "
                        "concepts than images. Next: a short list, task.words=[...] or another concept_set")
+    if experts is None:
+        aligning.checked(threshold, value)
+        return None
+    return {part: expert_labels(split.images, words, experts, experts_image) for part, split in sets.items()}
+
+
+def concept_labels(evidence, words, source, threshold, value, experts, given, y, classes, on_leak):
+    """:class:`Labels` of the images of ``evidence`` {part: Evidence}, from its dissector or from experts.
+
+    threshold, value  see :func:`mammi.micn.labels.thresholds`: tau is found on the training images
+    experts           None; ``images``, the labels that the images have; or a CSV, see
+                      :func:`mammi.task.micn_experts.expert_labels`; ``given``: its labels, of :func:`check_labels`
+    y                 {part: (P,)} for leaks; on_leak ``report``, ``drop`` or ``error``
+    """
     rows = tau = None
     if experts is None:
         found = {part: aligning.patch_rows(one) for part, one in evidence.items()}
@@ -162,8 +149,7 @@ def concept_labels(evidence, words, source, threshold, value, experts, experts_i
         source += f"; labelled by {evidence['train'].dissector.name}, cosines of {of}, threshold {threshold}"
         source += "" if number is None else f" {number:g}"
     else:
-        labels = {part: _experts(one.images, words, experts, experts_image) for part, one in evidence.items()}
-        scores = labels
+        labels = scores = given
         source += "; labels of the images themselves" if experts == "images" else f"; labels of {Path(experts).name}"
     dropped = {words[i]: "the same in all training images" for i in np.flatnonzero(aligning.constant(labels["train"]))}
     leaking = {words[i]: (classes[j], phi)
@@ -183,24 +169,3 @@ def concept_labels(evidence, words, source, threshold, value, experts, experts_i
     return Labels(tuple(words[i] for i in kept), {part: own[:, kept] for part, own in labels.items()},
                   {part: own[:, kept] for part, own in scores.items()}, None if tau is None else tau[kept], leaking,
                   dropped, source, rows)
-
-
-def _experts(images, words, experts, image_column):
-    if experts == "images":
-        for word in words:
-            if word not in images.label_names:
-                raise BadInput(f"task.words: {images.name} has no label {word!r}. {near(word, images.label_names)}")
-        return np.ascontiguousarray(images.labels[:, [images.label_names.index(w) for w in words]], np.float32)
-    table = Table(Path(experts).expanduser(), "task.experts")
-    names = table.column(table.header[0] if image_column is None else image_column, "task.experts_image")
-    for word in words:
-        table.position(word, "task.words")
-    _, values = label_rows(table, list(words), None, None, None, "", {})
-    rows = dict(zip(names, values))
-    rows = {Path(name).stem: row for name, row in rows.items()} | rows
-    lacking = [i for i in images.ids if i not in rows and Path(i).stem not in rows]
-    if lacking:
-        raise BadInput(f"task.experts={experts}: {len(lacking)} of {len(images)} images of {images.name} have no row, "
-                       f"such as {lacking[0]}; the table's first is {names[0]}. Check task.experts_image")
-    return np.array([rows.get(i, rows.get(Path(i).stem)) for i in images.ids], np.float32)
-

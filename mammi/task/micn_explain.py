@@ -31,8 +31,8 @@ def explanations(evidence, trained, rules, words, explainer, n):
 
     The concept of an image is the one most present among the positive ones of the predicted class's rule, else among
     all. Measured against the dissector's heat map of it: the share of the saliency's mass where the heat map is
-    highest (a fifth of the pixels), the overlap of both regions, and the mass by the heat map of another concept, which
-    tells whether it is this concept or only where concepts are.
+    highest (a fifth of the pixels), the overlap of both regions, and the mean mass by the heat maps of all other
+    concepts, which tells whether it is this concept or only where concepts are.
     """
     target, module = evidence.target, trained.module
     subject = Explained(target, module if isinstance(module, EndToEnd) else EndToEnd(target, target.layer, module))
@@ -49,10 +49,9 @@ def explanations(evidence, trained, rules, words, explainer, n):
         heat = heat_maps(evidence.dissector, batch, texts) if patches else None
         for k, (p, image) in enumerate(zip(there, batch.images)):
             box, c = subject.field(image.size), asked[at][k]
-            maps = [None if heat is None else placed(heat[k, i], image.size, box, x.shape[-2:])
-                    for i in (c, (c + 1) % len(words))]
-            out.append(Explanation(int(p), c, of_class[k], of_concept[k], maps[0], image.size, box,
-                                   {} if heat is None else _measured(of_class[k], of_concept[k], maps, len(words))))
+            maps = None if heat is None else [placed(one, image.size, box, x.shape[-2:]) for one in heat[k]]
+            out.append(Explanation(int(p), c, of_class[k], of_concept[k], maps and maps[c], image.size, box,
+                                   _measured(of_class[k], of_concept[k], maps, c) if maps else {}))
     return out
 
 
@@ -63,11 +62,12 @@ def asked_concept(rules, predicted, concepts):
     return int(max(among, key=lambda i: (concepts[i], -i)))
 
 
-def _measured(of_class, of_concept, maps, n):
-    where = region(maps[0])
+def _measured(of_class, of_concept, maps, c):
+    where, others = region(maps[c]), maps[:c] + maps[c + 1:]
     return {"saliency_mass": mass(of_concept, where), "saliency_iou": iou(region(of_concept), where)
             if of_concept.any() else np.nan,
-            "saliency_mass_other": mass(of_concept, region(maps[1])) if n > 1 else np.nan,
+            "saliency_mass_other": np.mean([mass(of_concept, region(other)) for other in others])
+            if others else np.nan,
             "class_saliency_mass": mass(of_class, where)}
 
 

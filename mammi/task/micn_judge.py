@@ -10,6 +10,7 @@ from mammi.micn.metrics import (
     exact_match,
     interval,
     mean_interval,
+    over_seeds,
     resampled,
     summary,
 )
@@ -20,19 +21,23 @@ RESAMPLES = 200  # of rank correlations
 
 
 def table_of_models(scores, about, y, patients, seed):
-    """(DataFrame with a row a model: means over seeds, sd, 95 % interval over patients, difference to Med-MICN; facts).
+    """(DataFrame with a row a model: means over seeds, sd, 95 % interval over patients and seeds, difference to
+    Med-MICN, accuracy as published; facts).
 
     scores  {model: (S, P, J)}; ``facts`` are those of Med-MICN, and its gain over the black box where that is there
     """
     found = {model: resampled(own, y, patients, seed) for model, own in scores.items()}
-    rows = []
+    rng, rows = np.random.default_rng(seed), []
+    told = {model: summary(one, rng, len(set(patients))) for model, one in found.items()}
     for model, one in found.items():
-        less = {} if model == OURS else difference(one, found[OURS])
+        less = {} if model == OURS else difference(one, found[OURS], rng)
         less = {f"{key}_less_ours": value for key, value in less.items()}
-        rows.append({"model": model, "what": about.get(model, ""), "seeds": len(scores[model]), **summary(one), **less})
-    facts = summary(found[OURS])
+        rows.append({"model": model, "what": about.get(model, ""), "seeds": len(scores[model]), **told[model], **less,
+                     "accuracy_exact": float(np.mean([exact_match(own, y) for own in scores[model]]))})
+    facts = told[OURS]
     if BLACK_BOX in found:
-        facts |= {f"{key}_less_black_box": value for key, value in difference(found[OURS], found[BLACK_BOX]).items()}
+        gain = difference(found[OURS], found[BLACK_BOX], rng)
+        facts |= {f"{key}_less_black_box": value for key, value in gain.items()}
         for name in NAMES:  # the ends of the interval are named as all others are
             for end in ("low", "high"):
                 facts[f"{name}_less_black_box_{end}"] = facts.pop(f"{name}_{end}_less_black_box")
@@ -40,7 +45,7 @@ def table_of_models(scores, about, y, patients, seed):
 
 
 def facts_of(ours, rules, y, found, patients, seed):
-    """{name, name_low, name_high} of concepts and rules, means over the seeds of ``ours`` and over the images.
+    """{name, name_low, name_high} of concepts and rules, means over the images and the seeds of ``ours``.
 
     ours, rules  of each seed: :class:`~mammi.task.micn_models.Trained`, and P lists of rules
     found        :class:`~mammi.task.micn_data.Labels`
@@ -56,11 +61,8 @@ def facts_of(ours, rules, y, found, patients, seed):
     facts = {}
     for name in per_seed[0]:
         columns = np.stack([one[name] for one in per_seed])
-        known = ~np.isnan(columns)
-        mean = np.where(known.any(0), np.nansum(columns, 0) / np.maximum(known.sum(0), 1), np.nan)
-        facts |= _named(name, mean_interval(mean, patients, seed))
-    concepts = np.mean([one.concepts for one in ours], 0)
-    facts |= _named("concept_spearman", _spearman(concepts, scores, patients, seed))
+        facts |= _named(name, mean_interval(columns, patients, seed, rate=name != "rule_length"))
+    facts |= _named("concept_spearman", _spearman([one.concepts for one in ours], scores, patients, seed))
     shares = np.nanmean(labels, 0)
     facts["concept_accuracy_majority"] = float(np.maximum(shares, 1 - shares).mean())  # of always saying the same
     facts["accuracy_exact"] = float(np.mean([exact_match(one.scores, y) for one in ours]))
@@ -69,17 +71,22 @@ def facts_of(ours, rules, y, found, patients, seed):
 
 
 def _spearman(concepts, scores, patients, seed):
-    """(mean over the concepts, low, high), resampling patients."""
-    def mean(at):
-        values = rank_correlations(concepts[at], scores[at])
+    """(mean over the concepts and the seeds, low, high), resampling patients and seeds; ``concepts``: S of (P, N)."""
+    def mean(own, at):
+        values = rank_correlations(own[at], scores[at])
         return np.nanmean(values) if (~np.isnan(values)).any() else np.nan
 
-    samples = [mean(np.repeat(np.arange(len(concepts)), w)) for w in patient_weights(patients, RESAMPLES, seed)]
-    return mean(np.arange(len(concepts))), *interval(np.array(samples))
+    every = np.arange(len(scores))
+    drawn = [np.repeat(every, w) for w in patient_weights(patients, RESAMPLES, seed)]
+    samples = np.array([[mean(own, at) for at in drawn] for own in concepts])
+    return np.mean([mean(own, every) for own in concepts]), *interval(over_seeds(samples, np.random.default_rng(seed)))
 
 
 def alignment(explained, patients, seed):
-    """{name, name_low, name_high} over the explained images, and how many there are; of one without a map nothing."""
+    """{name, name_low, name_high} over the explained images, and how many there are; of one without a map nothing.
+
+    They are of one seed: the intervals are over patients alone.
+    """
     names = dict.fromkeys(name for one in explained for name in one.measured)
     facts = {"explained": len(explained)}
     for name in names:

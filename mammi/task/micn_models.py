@@ -14,7 +14,8 @@ from mammi.micn.train import BLOCK, EndToEnd, fit, predict
 from mammi.task.fitting import Inputs
 
 OURS, RULES, BLACK_BOX, DCR = "Med-MICN", "its rules alone", "black box", "DCR"
-FREE, RANDOM = "label-free CBM", "random CBM"  # concept bottlenecks
+FREE, RANDOM = "label-free CBM", "random CBM"  # concept bottlenecks of the same size
+FREE_ALL, RANDOM_ALL = "label-free CBM, all", "random CBM, all"  # of all concepts, and as many
 
 
 class Trained(NamedTuple):
@@ -123,10 +124,11 @@ class Problem:
         return predict(module, self.inputs["test"], len(self.y["test"]), lambda o: (o.softmax(1),), self.block)[0]
 
     def bottleneck(self, scores, seed, keep_all=False):
-        """((P, J) probabilities, concepts kept) of a label-free concept bottleneck on the frozen features."""
+        """((P, J) probabilities, concepts kept, whether its classifier converged) of a label-free concept bottleneck
+        on the frozen features."""
         features = {part: own.cpu().numpy() for part, own in self.features.items()}
         model = Bottleneck(features, scores, self.y["train"].cpu().numpy(), seed, keep_all)
-        return model(features["test"]), int(model.kept.sum())
+        return model(features["test"]), int(model.kept.sum()), model.converged
 
 
 def compared(problem, ours, found, seeds):
@@ -134,17 +136,28 @@ def compared(problem, ours, found, seeds):
     others = [problem.micn(seed, fusion=False) for seed in seeds]
     scores = {BLACK_BOX: np.stack([problem.black_box(seed) for seed in seeds]),
               DCR: np.stack([one.scores for one in others])}
-    free = [problem.bottleneck(filled(found.scores), seed) for seed in seeds]
     rows = found.rows or {part: own.cpu().numpy() for part, own in problem.features.items()}
-    n = len(found.words)
-    chance = [problem.bottleneck(random_scores(rows, n, seed), seed, keep_all=True) for seed in seeds]
-    scores |= {FREE: np.stack([one for one, _ in free]), RANDOM: np.stack([one for one, _ in chance]),
-               RULES: np.stack([one.reasoning[0] for one in ours]), OURS: np.stack([one.scores for one in ours])}
+    n, own = len(found.words), filled(found.scores)
+
+    def random(seed, size):
+        return problem.bottleneck(random_scores(rows, size, seed), seed, keep_all=True)
+
+    free = [problem.bottleneck(own, seed) for seed in seeds]
+    kept = [size for _, size, _ in free]
+    sizes = f"{', '.join(map(str, kept))} of {n}"
     space = "the dissector's space" if found.rows else "the space of the features"
-    kept = ", ".join(str(k) for _, k in free)
+    made = {FREE: (free, f"kept {sizes} concepts"),
+            RANDOM: ([random(*one) for one in zip(seeds, kept)], f"{sizes} random directions in {space}"),
+            FREE_ALL: ([problem.bottleneck(own, seed, keep_all=True) for seed in seeds], f"{n} concepts"),
+            RANDOM_ALL: ([random(seed, n) for seed in seeds], f"{n} random directions in {space}")}
+    scores |= {model: np.stack([said for said, *_ in runs]) for model, (runs, _) in made.items()}
+    scores |= {RULES: np.stack([one.reasoning[0] for one in ours]), OURS: np.stack([one.scores for one in ours])}
     about = {BLACK_BOX: "linear head on " + ("the same features" if not problem.finetune else "a backbone tuned alike"),
-             DCR: "rules without fusion", FREE: f"frozen features; kept {kept} of {n} concepts",
-             RANDOM: f"frozen features; {n} random directions in {space}", RULES: "highest truth", OURS: "fused"}
+             DCR: "rules without fusion", RULES: "highest truth", OURS: "fused"}
+    for model, (runs, what) in made.items():
+        undone = sum(not converged for *_, converged in runs)
+        about[model] = f"frozen features; {what}"
+        about[model] += f"; {undone} of {len(runs)} classifiers not converged" if undone else ""
     return scores, about
 
 

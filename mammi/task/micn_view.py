@@ -12,9 +12,10 @@ FACTS = {"concept_accuracy": "concept accuracy", "concept_accuracy_majority": " 
          "concept_spearman": "concepts, rank correlation with label scores", "rule_fidelity": "rules predict the same",
          "rule_accuracy": "rules are right", "rule_coverage": "images with a rule", "rule_length": "literals of a rule",
          "rules_right_by_labels": "rules are right where labels fulfil them",
+         "rules_right_by_labels_base": "  share of their classes among all",
          "sign_agreement": "sign of a literal is the label",
          "relevance": "mean relevance", "saliency_mass": "concept's saliency in its heat map (chance .20)",
-         "saliency_mass_other": "  in another concept's", "saliency_iou": "overlap of both (chance .11)",
+         "saliency_mass_other": "  in the other concepts', mean", "saliency_iou": "overlap of both (chance .11)",
          "class_saliency_mass": "class's saliency in the heat map",
          "neurons_auroc": "MAMMI's neurons rank the labels, AUROC",
          "concepts_auroc": "the concept bottleneck does"}
@@ -86,7 +87,7 @@ def summarise(names, table, facts, rules, notes, synthetic, folder):
     for row in table.to_dict("records"):
         models.add_row(row["model"], *(_cell(row, name) for name in NAMES))
     console.print(models)
-    console.print("Mean over the seeds (95 % interval over patients).")
+    console.print("Mean over the seeds (95 % interval over patients and seeds).")
     more = Table(box=None, show_header=False)
     for key, what in FACTS.items():
         if facts.get(key) is not None and facts[key] == facts[key]:

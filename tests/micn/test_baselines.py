@@ -23,8 +23,20 @@ def test_a_bottleneck_learns_concepts_and_leaves_out_what_cannot_be_learned():
     assert model.kept[:8].all() and not model.kept[8]
     said = model(x[750:])
     assert said.shape == (150, 2) and np.allclose(said.sum(1), 1) and (said.argmax(1) == y[750:]).mean() > .85
+    assert model.converged
     again = Bottleneck({p: x[s] for p, s in parts.items()}, {p: scores[s] for p, s in parts.items()}, y[:600], 0)
     assert np.array_equal(again(x[750:]), said)
+
+
+def test_a_classifier_that_is_not_done_says_so(monkeypatch):
+    import sklearn.linear_model
+
+    x, c, y = planted(300)
+    whole = sklearn.linear_model.LogisticRegression
+    monkeypatch.setattr(sklearn.linear_model, "LogisticRegression",
+                        lambda **options: whole(**options | {"max_iter": 2}))
+    model = Bottleneck({"train": x[:200], "val": x[200:]}, {"train": c[:200], "val": c[200:]}, y[:200], 0)
+    assert not model.converged
 
 
 def test_random_concepts_are_as_many_and_the_same_directions_in_all_parts():

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -22,10 +24,17 @@ def test_a_choice_of_labels():
 def test_rules():
     names, y = classes_of(LABELS, NAMES, {"well": "else", "ill": "Effusion and not Mass or Edema"})
     assert names == ("well", "ill")
-    for row, said in zip(LABELS, y):
-        known = not np.isnan(row).any()
-        ill = bool(row[0] and not row[1] or row[2])
-        assert said == (int(ill) if known else -1)
+    assert y.tolist() == [1, 0, 0, 0, 1, 1]  # the last is ill whether or not there is an edema
+
+
+def test_an_unknown_label_counts_only_where_it_decides():
+    """Again, by all that the unknown labels could be."""
+    rows = np.array(list(itertools.product((0, 1, np.nan), repeat=3)))
+    _, y = classes_of(rows, NAMES, {"ill": "Mass and not Edema or Effusion", "well": "else"})
+    for row, said in zip(rows, y):
+        could = {bool(m and not d or e) for e, m, d in itertools.product(*(
+            (0, 1) if np.isnan(v) else (v,) for v in row))}
+        assert said == (-1 if len(could) > 1 else 0 if could == {True} else 1)
 
 
 def test_an_own_label_no_finding_is_no_absence():

@@ -1,8 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from mammi.micn.alignment import chance_iou, iou, mass, placed, rank_correlations, region, signs_agree
-from mammi.micn.rules import Rule, global_rules, holds, local_rules, measures, spoken
+from mammi.micn.rules import Rule, by_class, global_rules, holds, local_rules, measures, right_by_labels, spoken
 
 WORDS, CLASSES = ("blunted angle", "clear", "heart"), ("well", "effusion")
 
@@ -41,8 +42,22 @@ def test_global_rules_count_minterms():
     first = table.iloc[0]
     assert (first["images"], first["right"], first["fulfilled"]) == (2, .5, 3)
     assert first["share"] == pytest.approx(2 / 3)
+    assert first["base"] == .75 and table["base"].tolist() == [.75, .75]  # three of four images are of the class
     assert first["truth"] == pytest.approx(.7) and first["right_by_labels"] == pytest.approx(2 / 3)
     assert global_rules([[]], np.array([0]), labels[:1], CLASSES, WORDS).empty
+    nothing = global_rules([[]], np.array([0]), labels[:1], CLASSES, WORDS)
+    assert set(right_by_labels(nothing).values()) == {None} and by_class(nothing).empty
+
+
+def test_rules_count_as_often_as_images_have_them():
+    table = pd.DataFrame({"class": ["a", "a", "b", "b"], "images": [3, 1, 4, 9], "base": [.7, .7, .3, .3],
+                          "right_by_labels": [1, .5, .25, np.nan]})
+    assert right_by_labels(table) == {"rules_right_by_labels": pytest.approx((3 + .5 + 1) / 8),
+                                      "rules_right_by_labels_base": pytest.approx((4 * .7 + 4 * .3) / 8)}
+    found = by_class(table)
+    assert found["class"].tolist() == ["a", "b"] and found["rules"].tolist() == [2, 2]
+    assert found["images"].tolist() == [4, 13] and found["base"].tolist() == [.7, .3]
+    assert found["right_by_labels"].tolist() == pytest.approx([3.5 / 4, .25])
 
 
 def test_a_rule_holds_where_all_its_literals_do():

@@ -11,12 +11,15 @@ from mammi.cache import Cache
 from mammi.errors import BadInput, MissingAsset
 from mammi.explainer.actmap import ActMap
 from mammi.method.mammi import Mammi
+from mammi.micn.alignment import placed, region
 from mammi.probing_set.base import ProbingSet
 from mammi.probing_set.subset import Subset
 from mammi.run_folder import RunFolder
 from mammi.selection import TopK
 from mammi.target.base import Tap, TorchTarget
+from mammi.task import micn as task
 from mammi.task.micn import micn
+from mammi.task.micn_models import Problem
 from mammi.types import Batch
 from tests.tiny import TinyConcepts, TinyDissector, vector
 
@@ -120,7 +123,12 @@ def test_the_files_say_the_same_as_the_numbers(finished):
     assert "alignment/2.png" not in left
     told = json.loads((folder / "metrics.json").read_text())
     assert told["accuracy"] == facts["accuracy"] and told["images_test"] == 80 and told["seeds"] == 2
-    assert len(table) == 6 and table["model"].iloc[-1] == "Med-MICN"
+    assert len(table) == 8 and table["model"].iloc[-1] == "Med-MICN"
+    what = dict(zip(table["model"], table["what"]))
+    sizes = what["label-free CBM"].removeprefix("frozen features; kept ").split(" concepts")[0]
+    assert what["random CBM"].startswith(f"frozen features; {sizes} random directions")  # of the same size
+    assert what["label-free CBM, all"].startswith("frozen features; 3 concepts")
+    assert what["random CBM, all"].startswith("frozen features; 3 random directions")
     lines = [json.loads(line) for line in (folder / "rules_local.jsonl").read_text().splitlines()]
     assert len(lines) == 80
     rules = pd.read_csv(folder / "rules_global.csv")
@@ -128,6 +136,10 @@ def test_the_files_say_the_same_as_the_numbers(finished):
     assert rules["images"].sum() == len(local) > 20
     assert all(rule["truth"] > .5 and rule["rule"].startswith(f"{rule['class']} <= ") for rule in local)
     assert {rule["rule"] for rule in local} == set(rules["rule"])
+    classes = pd.read_csv(folder / "rules_classes.csv").set_index("class")
+    for name, own in rules.groupby("class"):
+        base = np.mean([line["class"] == name for line in lines])
+        assert classes.loc[name, "base"] == pytest.approx(base) and np.allclose(own["base"], base)
 
 
 def test_the_planted_world_is_learned(finished):
@@ -162,6 +174,14 @@ def test_the_words_of_a_finished_annotation_are_concepts(tmp_path):
     run(tmp_path, run=str(there), words=None, baselines=False, explained=0)
     concepts = pd.read_csv(tmp_path / "run" / "concepts.csv")
     assert concepts["concept"].tolist() == ["upper left", "lower left"] and concepts["neurons"].tolist() == [1, 1]
+    told = json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+    assert any("has no images.csv" in note for note in told)
+    pd.DataFrame({"id": ["0-3", "0-170", "0-171", "x"], "patient": ["0-3", "0-170", "0-171", "0-239"]}).to_csv(
+        there / "images.csv", index=False)
+    run(tmp_path / "met", run=str(there), words=None, baselines=False, explained=0, seeds=1)
+    told = json.loads((tmp_path / "met" / "run" / "run.json").read_text())["notes"]
+    assert any(note.startswith("3 of 80 test images") for note in told)  # two, and one by its patient
+    assert not any("val images, or" in note for note in told)
     with pytest.raises(BadInput, match="annotated penultimate of quarters"):
         other = quarters()
         other.name = "another"
@@ -169,21 +189,79 @@ def test_the_words_of_a_finished_annotation_are_concepts(tmp_path):
 
 
 def test_mode_paper_does_what_was_published_and_says_so(tmp_path):
-    _, facts = run(tmp_path, mode="paper", baselines=False, explained=0, seeds=1)
+    table, facts = run(tmp_path, mode="paper", baselines=False, explained=0, seeds=1,
+                       training={"epochs": 4, "lr": 2e-2})
     about = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["relevance"] == 1 and facts["rule_length"] in (3, None) or np.isnan(facts["rule_length"])
+    lines = [json.loads(line) for line in (tmp_path / "run" / "rules_local.jsonl").read_text().splitlines()]
+    assert facts["relevance"] == 1 and facts["rule_coverage"] > 0
+    assert facts["rule_length"] == 3 and all(len(rule["literals"]) == 3 for line in lines for rule in line["rules"])
     assert about["head"]["temperature"] == 100 and about["training"]["shuffle"] is False
     assert about["training"]["patience"] is None and about["training"]["eval"] is False
     assert any("chosen on the test images" in note for note in about["notes"])
-    assert facts["accuracy_exact"] <= facts["accuracy"]
+    exact = [all((score > .5) == (name == line["class"]) for name, score in line["scores"].items()) for line in lines]
+    assert facts["accuracy_exact"] == pytest.approx(np.mean(exact))
+    assert table["accuracy_exact"].tolist() == [facts["accuracy_exact"]]
 
 
-def test_the_backbone_can_be_trained_along(tmp_path):
+def test_the_backbone_can_be_trained_along(tmp_path, monkeypatch):
+    trained = kept(monkeypatch, Problem, "micn")
     one = quarters()
     before = {key: value.clone() for key, value in one.module.state_dict().items()}
     table, facts = run(tmp_path, target=one, finetune=True, seeds=2, training={"epochs": 3, "lr": 1e-2})
     assert not torch.equal(before["0.weight"], one.module.state_dict()["0.weight"])
-    assert len(table) == 6 and 0 <= facts["accuracy"] <= 1 and facts["explained"] == 12
+    assert len(table) == 8 and 0 <= facts["accuracy"] <= 1 and facts["explained"] == 12
+    told = json.loads((tmp_path / "run" / "run.json").read_text())["notes"]
+    assert any("are of quarters before it was trained along" in note for note in told)
+    left = trained[0].module.state_dict()  # of the backbone that all seeds share, the first seed's
+    assert all(torch.equal(value, left[key]) for key, value in trained[0].state.items())
+    assert not torch.equal(trained[1].state["backbone.0.weight"], left["backbone.0.weight"])
+
+
+def kept(monkeypatch, where, name):
+    """A list that fills with what ``where.name`` returns."""
+    found, inner = [], getattr(where, name)
+
+    def outer(*args, **options):
+        found.append(inner(*args, **options))
+        return found[-1]
+
+    monkeypatch.setattr(where, name, outer)
+    return found
+
+
+@pytest.mark.parametrize("changed", ["labels", "pixels"])
+def test_nothing_that_is_learned_depends_on_the_test_images(changed, tmp_path, monkeypatch):
+    trained, labels = kept(monkeypatch, Problem, "micn"), kept(monkeypatch, task, "concept_labels")
+    for name in ("before", "after"):
+        images = Lights(240)
+        if name == "after":
+            if changed == "labels":
+                images.labels[160:, 3] = 1 - images.labels[160:, 3]
+            else:
+                images.pixels[160:] = 255 - images.pixels[160:]
+                images.keys = tuple(key[::-1] if i >= 160 else key for i, key in enumerate(images.keys))
+        run(tmp_path / name, images, seeds=1, baselines=False, explained=0, words=[*CORNERS, "dark", "cat"])
+    (one, other), (before, after) = trained, labels
+    assert (changed == "labels") == np.array_equal(one.scores, other.scores)  # the test images are others
+    assert one.state.keys() == other.state.keys() and one.epochs == other.epochs
+    assert all(torch.equal(value, other.state[key]) for key, value in one.state.items())
+    assert np.array_equal(before.tau, after.tau)
+    assert before.dropped == after.dropped and before.words == after.words
+
+
+def test_saliency_is_measured_against_the_heat_maps_of_all_other_concepts(tmp_path, monkeypatch):
+    found, images = kept(monkeypatch, task, "explanations"), Lights(240)
+    _, facts = run(tmp_path, images, seeds=1, baselines=False, explained=6)
+    means = []
+    for one in found[0]:
+        patches = Sees().patches(images.load([160 + one.position]))[0]
+        shares = []
+        for word in CORNERS[:one.concept] + CORNERS[one.concept + 1:]:
+            heat = np.array([[patch @ vector(word, 32) for patch in row] for row in patches])
+            there = region(placed(heat, one.size, one.box, one.of_concept.shape))
+            shares.append(one.of_concept[there].sum() / one.of_concept.sum())
+        means.append(np.mean(shares))
+    assert len(shares) == 2 and facts["saliency_mass_other"] == pytest.approx(np.nanmean(means), abs=1e-5)
 
 
 def test_the_same_seed_gives_the_same(tmp_path):
@@ -262,6 +340,29 @@ def test_bad_options_teach(options, words, tmp_path):
     with pytest.raises(BadInput, match=words):
         run(tmp_path, **options)
     assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("options, words", [
+    ({"on_leak": "ignore"}, "report"), ({"threshold": "best"}, "quantile"), ({"threshold": "fixed"}, "needs a number"),
+    ({"words": [f"w{i}" for i in range(81)]}, "81 concepts"), ({"experts": "images", "words": ["upper"]}, "no label"),
+    ({"experts": "none.csv"}, "no such file"), ({"run": "RUN", "words": None}, "annotated final of another")])
+def test_options_are_checked_before_the_work(options, words, tmp_path, monkeypatch):
+    def work(*_, **__):
+        raise AssertionError("the work began")
+
+    for name in ("fit_dissector_in", "Problem", "concept_labels"):
+        monkeypatch.setattr(task, name, work)
+    pd.DataFrame({"neuron": [0], "rank": [1], "concept": ["upper left"]}).to_csv(
+        tmp_path / "annotations.csv", index=False)
+    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "run.json").write_text(json.dumps({"names": {"target": "another", "layer": "final"}}))
+    options = {key: str(tmp_path) if value == "RUN" else value for key, value in options.items()}
+    fit = {"train": Lights(30, 7), "val": Lights(30, 8), "options": {}}
+    with pytest.raises((BadInput, MissingAsset), match=words):
+        run(tmp_path, fit=fit, **options)
+    with pytest.raises(AssertionError, match="the work began"):
+        run(tmp_path, fit=fit)
 
 
 @pytest.mark.fault
