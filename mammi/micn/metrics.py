@@ -4,6 +4,7 @@ S seeds, P images, J classes, R resamples.
 """
 import numpy as np
 
+from mammi.evaluation.metrics import wilson
 from mammi.evaluation.ranking import auroc, patient_weights
 
 RESAMPLES = 1000
@@ -109,7 +110,5 @@ def interval(samples, n=None):
     if not len(samples):
         return (float("nan"),) * 2
     if n and samples.min() == samples.max() and samples[0] in (0, 1):
-        from scipy.stats import binomtest
-
-        return tuple(map(float, binomtest(int(samples[0] * n), n).proportion_ci(method="wilson")))
+        return wilson(int(samples[0] * n), n)
     return tuple(map(float, np.percentile(samples, [2.5, 97.5])))

@@ -1,6 +1,4 @@
 """Where in an image a model sees what it answers: heat maps of classes, neurons and concepts, and their worth."""
-import logging
-
 import numpy as np
 
 from mammi.errors import BadInput, number
@@ -15,8 +13,6 @@ from mammi.task.explain_numbers import by_unit, means
 from mammi.task.explain_rows import CONCEPT, choose_rows, verdict_on, words_of
 from mammi.task.explain_truth import Truth
 from mammi.task.explain_view import picture, summarise
-
-log = logging.getLogger(__name__)
 
 
 def explain(target, probing_set, val, dissector, explainer, units, limit, per_unit, choose, truth, blocks, delete, fill,
